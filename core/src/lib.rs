@@ -1,0 +1,2 @@
+//! The client.
+#![cfg_attr(not(feature = "wire"), no_std)]
