@@ -64,10 +64,7 @@ fn write(event: &KnownEvent) -> Value {
 fn every_event_comes_out_as_it_went_in() {
     for frame in examples() {
         let event = read(&frame);
-        assert!(
-            !matches!(event, KnownEvent::Unknown { .. }),
-            "{frame} is part of the schema"
-        );
+        assert!(!matches!(event, KnownEvent::Unknown { .. }), "{frame} is part of the schema");
         assert_eq!(write(&event), frame);
         assert_eq!(event, read(&write(&event)));
     }
@@ -76,10 +73,7 @@ fn every_event_comes_out_as_it_went_in() {
 #[test]
 fn every_event_of_the_schema_has_an_example() {
     let examples = examples();
-    let kinds: Vec<_> = examples
-        .iter()
-        .map(|frame| frame["type"].as_str().unwrap())
-        .collect();
+    let kinds: Vec<_> = examples.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, KnownEvent::TYPES);
 }
 
@@ -88,10 +82,7 @@ fn every_field_is_typed() {
     // A field that the struct lacks would fall into `extra` and come out again unnoticed.
     for frame in examples() {
         let shown = format!("{:?}", read(&frame));
-        assert!(
-            shown.contains("extra: {}"),
-            "{shown} should have nothing left over"
-        );
+        assert!(shown.contains("extra: {}"), "{shown} should have nothing left over");
     }
 }
 
@@ -115,14 +106,7 @@ fn unknown_events_are_kept_to_the_letter() {
     assert_ne!(event, KnownEvent::decode("poll:opened", "{}").unwrap());
 
     for data in ["null", "[1, 2]", "\"text\"", "7"] {
-        assert_eq!(
-            KnownEvent::decode("of:mine", data)
-                .unwrap()
-                .encode()
-                .unwrap()
-                .get(),
-            data
-        );
+        assert_eq!(KnownEvent::decode("of:mine", data).unwrap().encode().unwrap().get(), data);
     }
 }
 
@@ -133,17 +117,11 @@ fn unknown_values_are_kept_and_handed_on() {
         ("generation:completed", "status"),
         ("notification", "level"),
     ] {
-        let mut frame = examples()
-            .into_iter()
-            .find(|frame| frame["type"] == kind)
-            .unwrap();
+        let mut frame = examples().into_iter().find(|frame| frame["type"] == kind).unwrap();
         frame["data"][field] = json!("on_hold");
         assert_eq!(write(&read(&frame)), frame);
     }
-    assert_eq!(
-        StepStatus::from("on_hold"),
-        StepStatus::Other("on_hold".into())
-    );
+    assert_eq!(StepStatus::from("on_hold"), StepStatus::Other("on_hold".into()));
 }
 
 #[test]
@@ -188,10 +166,7 @@ fn an_answer_without_a_query_still_names_both_fields() {
     for data in ["{}", r#"{"sql": null, "chartConfig": null}"#] {
         let complete: AiComplete = events::decode(data).unwrap();
         assert_eq!(complete, AiComplete::default());
-        assert_eq!(
-            events::encode(&complete).unwrap().get(),
-            r#"{"sql":null,"chartConfig":null}"#
-        );
+        assert_eq!(events::encode(&complete).unwrap().get(), r#"{"sql":null,"chartConfig":null}"#);
     }
 }
 
@@ -204,20 +179,14 @@ fn whole_numbers_are_written_whole() {
     frame["data"]["progress"] = json!(100.0 / 3.0);
     assert_eq!(write(&read(&frame))["data"]["progress"], json!(100.0 / 3.0));
 
-    let stats = Stats {
-        uptime: 1e300,
-        ..Stats::default()
-    };
+    let stats = Stats { uptime: 1e300, ..Stats::default() };
     let written = events::encode(&stats).unwrap();
     assert_eq!(events::decode::<Stats>(written.get()).unwrap(), stats);
 }
 
 #[test]
 fn a_number_that_json_lacks_is_refused_before_it_is_sent() {
-    let step = GenerationStep {
-        progress: f64::NAN,
-        ..GenerationStep::default()
-    };
+    let step = GenerationStep { progress: f64::NAN, ..GenerationStep::default() };
     let error = events::encode(&step).unwrap_err();
     assert_eq!(error.event(), "generation:step");
     assert_eq!(
@@ -231,13 +200,7 @@ fn a_number_that_json_lacks_is_refused_before_it_is_sent() {
 #[test]
 fn a_missing_field_is_named() {
     let error = KnownEvent::decode("token", r#"{"token": "Revenue"}"#).unwrap_err();
-    assert_eq!(
-        error,
-        DecodeError::MissingField {
-            event: "token".into(),
-            field: "index".into()
-        }
-    );
+    assert_eq!(error, DecodeError::MissingField { event: "token".into(), field: "index".into() });
     assert_eq!(
         error.to_string(),
         "event `token`: field `index` is missing; the sender must include it, or the type must \
@@ -249,10 +212,7 @@ fn a_missing_field_is_named() {
 fn every_required_field_is_missed_by_name() {
     let optional = ["step_id", "sql", "chartConfig"];
     for frame in examples() {
-        let (kind, fields) = (
-            frame["type"].as_str().unwrap(),
-            frame["data"].as_object().unwrap(),
-        );
+        let (kind, fields) = (frame["type"].as_str().unwrap(), frame["data"].as_object().unwrap());
         for name in fields.keys() {
             let mut rest: Map<String, Value> = fields.clone();
             rest.remove(name);
@@ -286,17 +246,11 @@ fn a_wrong_field_is_named_with_its_place() {
     frame["data"]["status"] = json!(3);
     let error = KnownEvent::decode("generation:step", &frame["data"].to_string()).unwrap_err();
     assert_eq!(error.field(), Some("status"));
-    assert!(
-        error.to_string().contains("integer `3`, expected a string"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("integer `3`, expected a string"), "{error}");
 
     for index in ["-1", "0.5", "null"] {
         let data = format!(r#"{{"token": "a", "index": {index}}}"#);
-        assert_eq!(
-            events::decode::<AiToken>(&data).unwrap_err().field(),
-            Some("index")
-        );
+        assert_eq!(events::decode::<AiToken>(&data).unwrap_err().field(), Some("index"));
     }
 }
 
@@ -310,28 +264,15 @@ fn data_that_is_wrong_as_a_whole_says_so() {
         assert!(error.to_string().contains("one JSON object"), "{error}");
     }
     let twice = KnownEvent::decode("heartbeat", r#"{"timestamp": "a", "timestamp": "b"}"#);
-    assert!(
-        twice
-            .unwrap_err()
-            .to_string()
-            .contains("duplicate field `timestamp`")
-    );
+    assert!(twice.unwrap_err().to_string().contains("duplicate field `timestamp`"));
 }
 
 #[test]
 fn data_that_is_not_json_is_an_error_for_every_event() {
     for kind in ["heartbeat", "of:mine"] {
-        for data in [
-            "",
-            "{\"timestamp\": ",
-            "{timestamp: 1}",
-            r#"{"timestamp": "t"} {}"#,
-        ] {
+        for data in ["", "{\"timestamp\": ", "{timestamp: 1}", r#"{"timestamp": "t"} {}"#] {
             let error = KnownEvent::decode(kind, data).unwrap_err();
-            assert!(
-                matches!(error, DecodeError::NotJson { .. }),
-                "{kind} {data}: {error:?}"
-            );
+            assert!(matches!(error, DecodeError::NotJson { .. }), "{kind} {data}: {error:?}");
             assert_eq!(error.event(), kind);
             assert!(error.to_string().contains("at line 1 column"), "{error}");
         }
@@ -350,10 +291,7 @@ fn a_long_value_is_not_quoted_in_full() {
 
 #[test]
 fn events_can_be_made_and_wrapped() {
-    let notice = Notification {
-        title: "Hi".into(),
-        ..Notification::default()
-    };
+    let notice = Notification { title: "Hi".into(), ..Notification::default() };
     assert_eq!(notice.level, NotificationLevel::Info);
     let event = KnownEvent::from(notice.clone());
     assert_eq!(event.kind(), "notification");

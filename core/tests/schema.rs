@@ -16,19 +16,12 @@ fn the_committed_schema_has_not_drifted() {
         return;
     }
     // A checkout may have changed the line ends.
-    let committed = fs::read_to_string(&path)
-        .unwrap_or_default()
-        .replace("\r\n", "\n");
+    let committed = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
     let mut lines = committed.lines().zip(made.lines()).enumerate();
     if committed != made {
-        let first = lines
-            .find(|(_, (old, new))| old != new)
-            .map(|(number, (old, new))| {
-                format!(
-                    "line {}:\n  committed: {old}\n  types:     {new}",
-                    number + 1
-                )
-            });
+        let first = lines.find(|(_, (old, new))| old != new).map(|(number, (old, new))| {
+            format!("line {}:\n  committed: {old}\n  types:     {new}", number + 1)
+        });
         panic!(
             "core/schema/events.json differs from what the types make: run `cargo xtask schema` \
              and commit the file\n{}",
@@ -46,14 +39,8 @@ fn every_event_leads_to_its_data() {
         let reference = events[*kind]["$ref"].as_str().expect("a reference");
         let data = schema.pointer(&reference[1..]).expect("a definition");
         assert_eq!(data["type"], "object", "{kind}");
-        assert_eq!(
-            data["additionalProperties"], true,
-            "{kind} must let unknown fields through"
-        );
-        assert!(
-            data["description"].as_str().unwrap().contains(kind),
-            "{kind} is documented"
-        );
+        assert_eq!(data["additionalProperties"], true, "{kind} must let unknown fields through");
+        assert!(data["description"].as_str().unwrap().contains(kind), "{kind} is documented");
         for (name, field) in data["properties"].as_object().unwrap() {
             let described = field["description"].is_string() || field["$ref"].is_string();
             assert!(described, "{kind}: {name} is documented");
@@ -66,10 +53,7 @@ fn every_field_of_the_conventions_is_there_and_no_other() {
     let schema = schema();
     // A question mark: the field may be absent.
     for (kind, fields) in [
-        (
-            "generation:started",
-            "session_id project_id total_steps estimated_time timestamp",
-        ),
+        ("generation:started", "session_id project_id total_steps estimated_time timestamp"),
         (
             "generation:step",
             "session_id step_id step_number total_steps status progress message \
@@ -87,16 +71,10 @@ fn every_field_of_the_conventions_is_there_and_no_other() {
             "preview:updated",
             "session_id step_id preview_url html_content css_content js_content metadata timestamp",
         ),
-        (
-            "preview:error",
-            "session_id error_code error_message timestamp",
-        ),
+        ("preview:error", "session_id error_code error_message timestamp"),
         ("connected", "session_id timestamp?"),
         ("heartbeat", "timestamp"),
-        (
-            "stats",
-            "total_connections active_sessions memory_usage uptime",
-        ),
+        ("stats", "total_connections active_sessions memory_usage uptime"),
         ("token", "token index"),
         ("complete", "sql? chartConfig?"),
         ("error", "code message retry_after_ms?"),
@@ -127,23 +105,13 @@ fn every_field_of_the_conventions_is_there_and_no_other() {
 fn open_values_offer_the_known_ones() {
     let schema = schema();
     for (name, values) in [
-        (
-            "StepStatus",
-            json!(["pending", "in_progress", "completed", "failed"]),
-        ),
+        ("StepStatus", json!(["pending", "in_progress", "completed", "failed"])),
         ("CompletedStatus", json!(["completed", "failed"])),
-        (
-            "NotificationLevel",
-            json!(["info", "success", "warning", "error"]),
-        ),
+        ("NotificationLevel", json!(["info", "success", "warning", "error"])),
     ] {
         let branches = &schema["$defs"][name]["anyOf"];
         assert_eq!(branches[0]["enum"], values);
-        assert_eq!(
-            branches[1],
-            json!({"type": "string"}),
-            "{name} takes unknown values too"
-        );
+        assert_eq!(branches[1], json!({"type": "string"}), "{name} takes unknown values too");
     }
 }
 
@@ -153,10 +121,7 @@ fn every_reference_leads_somewhere() {
         match part {
             Value::Object(map) => {
                 if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
-                    assert!(
-                        schema.pointer(&reference[1..]).is_some(),
-                        "{reference} is missing"
-                    );
+                    assert!(schema.pointer(&reference[1..]).is_some(), "{reference} is missing");
                 }
                 map.values().for_each(|value| check(schema, value));
             }

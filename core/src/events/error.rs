@@ -123,23 +123,13 @@ impl DecodeError {
         let event = event.to_owned();
         let problem = problem(error);
         if let Some(name) = missing_field(&problem) {
-            let field = if path.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{path}.{name}")
-            };
+            let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             Self::MissingField { event, field }
         } else if path.is_empty() {
             Self::WrongData { event, problem }
         } else {
             let (line, column) = (error.line(), error.column());
-            Self::WrongField {
-                event,
-                field: path,
-                problem,
-                line,
-                column,
-            }
+            Self::WrongField { event, field: path, problem, line, column }
         }
     }
 }
@@ -159,10 +149,7 @@ impl EncodeError {
     }
 
     pub(super) fn new<E: EventData>(error: &serde_json::Error) -> Self {
-        Self {
-            event: E::TYPE,
-            problem: problem(error),
-        }
+        Self { event: E::TYPE, problem: problem(error) }
     }
 }
 

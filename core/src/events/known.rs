@@ -102,10 +102,7 @@ impl KnownEvent {
     fn decode_unknown(kind: &str, data: &str) -> Result<Self, DecodeError> {
         let data = RawValue::from_string(data.to_owned())
             .map_err(|error| DecodeError::not_json(kind, &error))?;
-        Ok(Self::Unknown {
-            kind: kind.to_owned(),
-            data,
-        })
+        Ok(Self::Unknown { kind: kind.to_owned(), data })
     }
 }
 

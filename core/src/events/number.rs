@@ -11,9 +11,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     if !number.is_finite() {
-        return Err(S::Error::custom(format_args!(
-            "{number} has no form in JSON"
-        )));
+        return Err(S::Error::custom(format_args!("{number} has no form in JSON")));
     }
     if number.fract() == 0.0 && number.abs() < EXACT {
         serializer.serialize_i64(*number as i64)

@@ -1,0 +1,106 @@
+//! How long to wait before the next attempt: exponential, with full jitter, a cap and the
+//! server's own hint.
+//!
+//! Full jitter spreads a crowd of clients best: M. Brooker, "Exponential Backoff And Jitter",
+//! AWS Architecture Blog, 2015.
+
+use super::rng::Rng;
+use super::time::Millis;
+
+/// The back-off policy.
+#[derive(Debug, Clone, Copy)]
+pub struct BackoffConfig {
+    /// Upper bound of the first wait. Default 0.5 s.
+    pub base: Millis,
+    /// Upper bound of every wait that the server didn't ask for. Default 20 s.
+    pub cap: Millis,
+    /// Close the client after this many failed attempts in a row. Default: never.
+    pub give_up_after: Option<u32>,
+}
+
+impl Default for BackoffConfig {
+    fn default() -> Self {
+        Self { base: Millis(500), cap: Millis::from_secs(20), give_up_after: None }
+    }
+}
+
+/// Counts failures in a row and turns them into waits.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    attempts: u32,
+}
+
+impl Backoff {
+    /// Counts one more failure and says how long to wait; `None` once the policy gives up.
+    pub(crate) fn next(
+        &mut self,
+        config: &BackoffConfig,
+        hint: Option<Millis>,
+        rng: &mut Rng,
+    ) -> Option<Millis> {
+        if config.give_up_after.is_some_and(|most| self.attempts >= most) {
+            return None;
+        }
+        let doublings = self.attempts.min(32);
+        let bound = config.base.0.saturating_mul(1 << doublings).min(config.cap.0);
+        self.attempts = self.attempts.saturating_add(1);
+        // A hint is a floor: the crowd that got the same hint must not come back at one instant.
+        let wait = rng.up_to(bound);
+        Some(Millis(hint.map_or(0, |hint| hint.0).saturating_add(wait)))
+    }
+
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_use_the_whole_range() {
+        let config = BackoffConfig::default();
+        let mut rng = Rng::new(7);
+        for (attempt, bound) in
+            [500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000].iter().enumerate()
+        {
+            let (mut low, mut high) = (u64::MAX, 0);
+            for _ in 0..400 {
+                let mut backoff = Backoff { attempts: attempt as u32 };
+                let wait = backoff.next(&config, None, &mut rng).unwrap().0;
+                low = low.min(wait);
+                high = high.max(wait);
+            }
+            assert!(
+                high <= *bound && high > bound * 9 / 10,
+                "attempt {attempt}: {high} of {bound}"
+            );
+            assert!(low < bound / 10, "attempt {attempt}: jitter is not full, least {low}");
+        }
+    }
+
+    #[test]
+    fn a_hint_of_the_server_is_a_floor() {
+        let mut rng = Rng::new(1);
+        let wait = Backoff::default()
+            .next(&BackoffConfig::default(), Some(Millis(30_000)), &mut rng)
+            .unwrap();
+        assert!((30_000..=30_500).contains(&wait.0));
+    }
+
+    #[test]
+    fn it_gives_up_only_when_asked() {
+        let config = BackoffConfig { give_up_after: Some(2), ..BackoffConfig::default() };
+        let (mut backoff, mut rng) = (Backoff::default(), Rng::new(1));
+        assert!(backoff.next(&config, None, &mut rng).is_some());
+        assert!(backoff.next(&config, None, &mut rng).is_some());
+        assert!(backoff.next(&config, None, &mut rng).is_none());
+        backoff.attempts = u32::MAX;
+        assert!(backoff.next(&BackoffConfig::default(), None, &mut rng).is_some());
+    }
+}

@@ -1,0 +1,442 @@
+//! The life of links: dialling, replacing one by another, losing them, probing them.
+//!
+//! Everything here is driven by one question, asked after every mutation: does what is wanted
+//! differ from what is there? ([`advance`](Engine::advance)). A missed step can't wedge the
+//! client, because the next mutation asks again.
+
+use super::credentials::Readiness;
+use super::link::{Link, LinkId, Phase, Role, Slot};
+use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure};
+use super::rooms::{Gap, GapReason};
+use super::state::{Cause, State};
+use super::time::{Millis, Now, Time, WallTime};
+use super::timers::Timer;
+use super::{BackoffConfig, CredentialsMode, Engine, ProtocolChoice, TokenRequest};
+
+/// The protocol that an open link speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// `{"type", "data"}` messages.
+    Plain,
+    /// `staywire.v1`.
+    StaywireV1,
+}
+
+/// What the token provider answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenAnswer {
+    /// A token, which the caller keeps for the next link; when it ends, if it says so.
+    Token {
+        /// The end of its life.
+        ends: Option<WallTime>,
+    },
+    /// It failed.
+    Failed,
+}
+
+/// What kind of failure ended a link, or kept it from opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// See [`Cause::NetworkFailed`].
+    Network,
+    /// See [`Cause::TlsFailed`].
+    Tls,
+    /// See [`Cause::ClosedByServer`].
+    Closed,
+    /// See [`Cause::Unauthorized`].
+    Unauthorized,
+    /// See [`Cause::Forbidden`]; the client closes.
+    Forbidden,
+    /// See [`Cause::RateLimited`].
+    RateLimited,
+    /// See [`Cause::Unavailable`].
+    Unavailable,
+    /// The handshake failed in a way that an unknown subprotocol explains.
+    Subprotocol,
+    /// See [`Cause::ProtocolViolation`].
+    Violation,
+}
+
+impl FailureKind {
+    fn cause(self) -> Cause {
+        match self {
+            Self::Network => Cause::NetworkFailed,
+            Self::Tls => Cause::TlsFailed,
+            Self::Closed => Cause::ClosedByServer,
+            Self::Unauthorized => Cause::Unauthorized,
+            Self::Forbidden => Cause::Forbidden,
+            Self::RateLimited => Cause::RateLimited,
+            Self::Unavailable => Cause::Unavailable,
+            Self::Subprotocol => Cause::ProtocolRefused,
+            Self::Violation => Cause::ProtocolViolation,
+        }
+    }
+}
+
+/// How a link ended, or why it didn't open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// The server's word on when to come back.
+    pub retry_after: Option<Millis>,
+}
+
+impl Engine {
+    // ---- Inputs of the transport ----
+
+    /// The transport is open, and this is what the peer agreed to speak.
+    pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
+        let Some(slot) = self.links.find(link) else {
+            return;
+        };
+        let Some(entry) = self.links.get_mut(slot) else {
+            return;
+        };
+        if entry.phase != Phase::Dialing {
+            return;
+        }
+        entry.last_heard = now.time;
+        self.proven = Some(wire);
+        match wire {
+            Wire::StaywireV1 => {
+                entry.phase = Phase::Greeting;
+                let rooms = self.subscribe_all(slot);
+                self.send(link, Outgoing::Hello { rooms });
+            }
+            Wire::Plain => {
+                entry.phase = Phase::Live;
+                self.heartbeat = self.config.plain_heartbeat.then_some(self.config.heartbeat);
+                self.went_live(slot, now);
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The transport could not be opened.
+    pub fn handle_open_failed(&mut self, link: LinkId, failure: Failure, now: Now) {
+        self.lose_link(link, failure, now);
+        self.advance(now);
+    }
+
+    /// The transport closed, or broke.
+    pub fn handle_closed(&mut self, link: LinkId, failure: Failure, now: Now) {
+        self.lose_link(link, failure, now);
+        self.advance(now);
+    }
+
+    /// The token provider answered.
+    pub fn handle_token(&mut self, request: TokenRequest, answer: TokenAnswer, now: Now) {
+        match answer {
+            TokenAnswer::Token { ends } => {
+                if self.credentials.answered(request, ends, now) {
+                    self.timers.clear(Timer::Token);
+                }
+            }
+            TokenAnswer::Failed => self.token_failed(request, Cause::TokenFailed, now),
+        }
+        self.advance(now);
+    }
+
+    // ---- What is wanted against what is there ----
+
+    /// Starts whatever is missing. Safe to call at any time.
+    pub(super) fn advance(&mut self, now: Now) {
+        if !self.wanted || !self.online {
+            return;
+        }
+        let role = match self.links.in_role(Role::Primary) {
+            None if self.timers.is_set(Timer::Backoff) => return,
+            None => Role::Primary,
+            Some(slot) => {
+                let live = self.links.get(slot).is_some_and(|link| link.phase == Phase::Live);
+                let making = self.links.in_role(Role::Candidate).is_some();
+                if !live || making || !self.replacing || self.timers.is_set(Timer::Make) {
+                    return;
+                }
+                Role::Candidate
+            }
+        };
+        match self.credentials.readiness(now) {
+            Readiness::Ready => self.dial(role, now),
+            Readiness::Pending => {}
+            Readiness::Ask(request) => {
+                self.timers.set(Timer::Token, now.time + self.config.token_deadline);
+                self.outputs.push_back(Output::NeedToken { request });
+            }
+        }
+    }
+
+    fn dial(&mut self, role: Role, now: Now) {
+        // A retiring link must not keep a new one from its place.
+        if let Some(retiring) = self.links.in_role(Role::Retiring) {
+            self.end_link(retiring, true);
+            self.flush(now);
+        }
+        let Some((slot, link)) = self.links.open(role, now.time) else {
+            return;
+        };
+        self.timers.set(slot.dial_timer(), now.time + self.config.connect_deadline);
+        let offer_staywire = match self.config.protocol {
+            ProtocolChoice::Plain => false,
+            ProtocolChoice::StaywireV1 => true,
+            ProtocolChoice::Auto => !self.fallen_back,
+        };
+        self.outputs.push_back(Output::Open { link, offer_staywire });
+    }
+
+    /// Asks for a second link that takes the first one's place.
+    pub(super) fn replace(&mut self, now: Now) {
+        self.replacing = true;
+        self.timers.clear(Timer::Make);
+        self.advance(now);
+    }
+
+    /// The link is open and greeted.
+    pub(super) fn went_live(&mut self, slot: Slot, now: Now) {
+        let Some(link) = self.links.get(slot) else {
+            return;
+        };
+        let role = link.role;
+        if let Some(heartbeat) = self.heartbeat {
+            self.timers.set(slot.ping_timer(), now.time + heartbeat.interval);
+        }
+        match role {
+            Role::Primary => {
+                self.timers.clear(slot.dial_timer());
+                self.became_primary(now);
+            }
+            Role::Candidate => self.switch_when_resumed(slot, now),
+            Role::Retiring => {}
+        }
+    }
+
+    fn became_primary(&mut self, now: Now) {
+        let plain = self.proven == Some(Wire::Plain);
+        if plain && self.had_plain_link {
+            self.outputs.push_back(Output::Gap(Gap {
+                room: None,
+                from: 0,
+                to: 0,
+                reason: GapReason::Unprovable,
+            }));
+        }
+        self.had_plain_link = plain;
+        self.probing_since = None;
+        self.timers.clear(Timer::Probe);
+        self.timers.set(Timer::Stable, now.time + self.config.stable_after);
+        self.arm_refresh(now);
+        self.set_state(State::Connected, Cause::Opened);
+        if plain {
+            self.fail_rooms(RoomFailure::Unsupported);
+        }
+        self.flush(now);
+    }
+
+    /// Lets the candidate take over once every room goes on there.
+    pub(super) fn switch_when_resumed(&mut self, slot: Slot, now: Now) {
+        let Some(link) = self.links.get(slot) else {
+            return;
+        };
+        if link.role != Role::Candidate || link.phase != Phase::Live || link.resuming() {
+            return;
+        }
+        if let Some(old) = self.links.in_role(Role::Primary)
+            && let Some(link) = self.links.get_mut(old)
+        {
+            link.role = Role::Retiring;
+        }
+        self.promote(slot);
+        self.became_primary(now);
+        if let Some(old) = self.links.in_role(Role::Retiring)
+            && let Some(old) = self.links.get(old).map(|link| link.id)
+        {
+            self.timers.set(Timer::Retire, now.time + self.config.retire_after);
+            self.finish_retiring(old);
+        }
+    }
+
+    fn promote(&mut self, slot: Slot) {
+        self.timers.clear(slot.dial_timer());
+        self.timers.clear(Timer::Make);
+        self.replacing = false;
+        if let Some(link) = self.links.get_mut(slot) {
+            link.role = Role::Primary;
+        }
+        // Repeats are told by their sequence, so that nothing has to wait for the old link.
+        self.outbox.resend();
+    }
+
+    /// Closes a replaced link that owes no more answers.
+    pub(super) fn finish_retiring(&mut self, link: LinkId) {
+        if let Some(slot) = self.links.in_role(Role::Retiring)
+            && self.links.get(slot).is_some_and(|entry| entry.id == link)
+            && !self.calls.any_on(link)
+        {
+            self.end_link(slot, true);
+        }
+    }
+
+    // ---- Loss ----
+
+    pub(super) fn lose_link(&mut self, link: LinkId, failure: Failure, now: Now) {
+        let Some(slot) = self.links.find(link) else {
+            return;
+        };
+        let Some(entry) = self.forget_link(slot) else {
+            return;
+        };
+        let fixed = self.config.credentials != CredentialsMode::Provider;
+        if failure.kind == FailureKind::Unauthorized {
+            self.credentials.reject();
+        }
+        let fatal = failure.kind == FailureKind::Forbidden
+            || (failure.kind == FailureKind::Unauthorized && fixed);
+        if fatal && entry.role != Role::Retiring {
+            self.shut(failure.kind.cause());
+            return;
+        }
+        match entry.role {
+            Role::Retiring => {}
+            Role::Candidate => self.put_off_replacing(failure.retry_after, now),
+            Role::Primary => {
+                if entry.phase == Phase::Dialing && self.fall_back(failure.kind) {
+                    return;
+                }
+                self.primary_lost(failure.kind.cause(), failure.retry_after, now);
+            }
+        }
+    }
+
+    /// `auto` met a server that doesn't pick our subprotocol: once, without, and at once.
+    fn fall_back(&mut self, kind: FailureKind) -> bool {
+        if self.config.protocol != ProtocolChoice::Auto || self.proven.is_some() {
+            return false;
+        }
+        // Whatever a dial without subprotocols met, the next one offers them again: falling back
+        // for good takes a server that answered.
+        self.fallen_back = kind == FailureKind::Subprotocol && !self.fallen_back;
+        self.fallen_back
+    }
+
+    pub(super) fn primary_lost(&mut self, cause: Cause, retry_after: Option<Millis>, now: Now) {
+        self.timers.clear(Timer::Refresh);
+        self.timers.clear(Timer::Stable);
+        self.timers.clear(Timer::Probe);
+        self.probing_since = None;
+        self.outbox.resend();
+        if let Some(slot) = self.links.in_role(Role::Candidate) {
+            self.promote(slot);
+            if self.links.get(slot).is_some_and(|link| link.phase == Phase::Live) {
+                self.became_primary(now);
+            } else {
+                self.timers.set(slot.dial_timer(), now.time + self.config.connect_deadline);
+                self.show_reconnecting(now.time, cause);
+            }
+            return;
+        }
+        self.replacing = false;
+        self.timers.clear(Timer::Make);
+        self.retry_later(cause, retry_after, now);
+    }
+
+    fn retry_later(&mut self, cause: Cause, retry_after: Option<Millis>, now: Now) {
+        if !self.online {
+            self.set_state(State::Offline, Cause::WentOffline);
+            return;
+        }
+        match self.backoff.next(&self.config.backoff, retry_after, &mut self.rng) {
+            Some(wait) => {
+                let retry_at = now.time + wait;
+                self.timers.set(Timer::Backoff, retry_at);
+                self.show_reconnecting(retry_at, cause);
+            }
+            None => self.shut(Cause::GaveUp),
+        }
+    }
+
+    pub(super) fn show_reconnecting(&mut self, retry_at: Time, cause: Cause) {
+        let attempt = self.backoff.attempts();
+        self.set_state(State::Reconnecting { attempt, retry_at, cause }, cause);
+    }
+
+    /// The second link didn't come about: the first stays, and another is tried later.
+    fn put_off_replacing(&mut self, retry_after: Option<Millis>, now: Now) {
+        if !self.replacing {
+            return;
+        }
+        let policy = BackoffConfig { give_up_after: None, ..self.config.backoff };
+        if let Some(wait) = self.replace_backoff.next(&policy, retry_after, &mut self.rng) {
+            self.timers.set(Timer::Make, now.time + wait);
+        }
+    }
+
+    pub(super) fn token_failed(&mut self, request: TokenRequest, cause: Cause, now: Now) {
+        if !self.credentials.failed(request) {
+            return;
+        }
+        self.timers.clear(Timer::Token);
+        if self.links.in_role(Role::Primary).is_some() {
+            self.put_off_replacing(None, now);
+        } else if !self.credentials.settle_for_held(now) {
+            self.retry_later(cause, None, now);
+        }
+    }
+
+    /// Takes a link out of its place, with its timers, calls and outbox entries.
+    fn forget_link(&mut self, slot: Slot) -> Option<Link> {
+        let link = self.links.take(slot)?;
+        for timer in [slot.dial_timer(), slot.ping_timer(), slot.dead_timer()] {
+            self.timers.clear(timer);
+        }
+        if link.role == Role::Retiring {
+            self.timers.clear(Timer::Retire);
+        }
+        while let Some(id) = self.calls.interrupt_next(link.id) {
+            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Interrupted });
+        }
+        self.arm_calls();
+        Some(link)
+    }
+
+    pub(super) fn end_link(&mut self, slot: Slot, in_order: bool) -> Option<Role> {
+        let link = self.forget_link(slot)?;
+        self.outputs.push_back(Output::Close { link: link.id, in_order });
+        Some(link.role)
+    }
+
+    /// Drops a link that the peer would not, and goes on as if it had closed.
+    pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause, now: Now) {
+        match self.end_link(slot, false) {
+            Some(Role::Primary) => self.primary_lost(cause, None, now),
+            Some(Role::Candidate) => self.put_off_replacing(None, now),
+            Some(Role::Retiring) | None => {}
+        }
+    }
+
+    pub(super) fn shut(&mut self, reason: Cause) {
+        if matches!(self.state, State::Closed { .. }) {
+            return;
+        }
+        self.wanted = false;
+        self.replacing = false;
+        for slot in Slot::BOTH {
+            self.end_link(slot, true);
+        }
+        if let Some(request) = self.credentials.open_request()
+            && self.credentials.failed(request)
+        {
+            self.outputs.push_back(Output::DropToken { request });
+        }
+        while let Some(id) = self.calls.abandon_next() {
+            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Closed });
+        }
+        while let Some((id, sent)) = self.outbox.abandon_next() {
+            let reason = if sent { PublishFailure::Uncertain } else { PublishFailure::Closed };
+            self.outputs.push_back(Output::PublishFailed { id, reason });
+        }
+        self.fail_rooms(RoomFailure::Closed);
+        self.timers.clear_all();
+        self.set_state(State::Closed { reason }, reason);
+    }
+}

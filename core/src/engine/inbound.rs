@@ -1,0 +1,311 @@
+//! What the server says, once a codec has made numbers of it.
+
+use alloc::boxed::Box;
+
+use super::Engine;
+use super::HeartbeatConfig;
+use super::dial::{Failure, FailureKind};
+use super::link::{LinkId, Phase, Role};
+use super::outbox::Memory;
+use super::output::{Outgoing, Output, RoomFailure};
+use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, RoomId, Verdict, Wish};
+use super::state::Cause;
+use super::time::{Millis, Now};
+use super::timers::Timer;
+
+/// The server's greeting.
+#[derive(Debug, Clone, Copy)]
+pub struct Welcome<'a> {
+    /// When it calls a silent peer dead, and wants to be judged itself.
+    pub heartbeat: Option<HeartbeatConfig>,
+    /// How long the token that opened this link will live.
+    pub token_ends_in: Option<Millis>,
+    /// Who the server takes this client for; any text that is equal for the same one.
+    pub identity: &'a str,
+    /// Names the store that remembers publishes.
+    pub store: &'a str,
+    /// How long it remembers them.
+    pub window: Millis,
+}
+
+/// The answer to a subscription, or the news that its log began anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding<'a> {
+    /// The subscription.
+    pub subscription: u32,
+    /// The log's epoch.
+    pub epoch: &'a str,
+    /// Deliveries go on after this offset.
+    pub offset: u64,
+    /// The log's last offset at that time.
+    pub tip: u64,
+}
+
+/// Events on a subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct DataFrame {
+    /// The subscription.
+    pub subscription: u32,
+    /// The first event's offset; 0 if they have none.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
+}
+
+impl Engine {
+    /// Anything at all arrived on the link: the peer lives. Other inputs don't imply it.
+    pub fn handle_heard(&mut self, link: LinkId, now: Now) {
+        if let Some(slot) = self.links.find(link)
+            && let Some(link) = self.links.get_mut(slot)
+        {
+            link.last_heard = now.time;
+        }
+    }
+
+    /// The server greeted the link.
+    pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<'_>, now: Now) {
+        let Some(slot) = self.links.find(link) else {
+            return;
+        };
+        let Some(entry) = self.links.get_mut(slot) else {
+            return;
+        };
+        if entry.phase != Phase::Greeting {
+            self.violated(link, now);
+            return;
+        }
+        entry.phase = Phase::Live;
+        match &self.identity {
+            Some(known) if **known != *welcome.identity => {
+                self.shut(Cause::IdentityChanged);
+                return;
+            }
+            Some(_) => {}
+            None => self.identity = Some(Box::from(welcome.identity)),
+        }
+        self.heartbeat = Some(welcome.heartbeat.unwrap_or(self.config.heartbeat));
+        if let Some(left) = welcome.token_ends_in {
+            self.credentials.ends_in(left, now);
+        }
+        self.outbox.greeted(Memory { store: Box::from(welcome.store), window: welcome.window });
+        self.went_live(slot, now);
+        self.advance(now);
+    }
+
+    /// The server asks whether anybody is there.
+    pub fn handle_ping(&mut self, link: LinkId) {
+        if self.links.find(link).is_some() {
+            self.send(link, Outgoing::Pong);
+        }
+    }
+
+    /// The server answered a join or a resume, or a log began anew under a subscription.
+    pub fn handle_bound(&mut self, link: LinkId, binding: Binding<'_>, now: Now) {
+        let Some(slot) = self.links.find(link) else {
+            return;
+        };
+        if binding.offset >= OFFSET_LIMIT || binding.tip >= OFFSET_LIMIT {
+            self.violated(link, now);
+            return;
+        }
+        let Some(entry) = self.links.get_mut(slot) else {
+            return;
+        };
+        let Some(subscription) = entry.subscription(binding.subscription) else {
+            return;
+        };
+        let epoch = Epoch::from(binding.epoch);
+        // Only the first answer can be held against the position that was asked with.
+        let asked_from = match &subscription.epoch {
+            None => subscription.asked_from,
+            Some(_) => 0,
+        };
+        subscription.epoch = Some(epoch.clone());
+        let id = subscription.room;
+        if let Some(room) = self.rooms.get_mut(id) {
+            let joined = room.epoch.is_none();
+            let gap = room.bind(&epoch, asked_from, binding.offset, binding.tip);
+            if joined {
+                self.outputs.push_back(Output::Joined { room: id });
+            }
+            if let Some(gap) = gap {
+                self.outputs.push_back(Output::Gap(gap));
+            }
+        }
+        self.switch_when_resumed(slot, now);
+        self.advance(now);
+    }
+
+    /// The server refuses a subscription, or ends it. With `retry_after` it is asked for again.
+    /// Returns the room that it was, so that a caller can say more.
+    pub fn handle_refused(
+        &mut self,
+        link: LinkId,
+        subscription: u32,
+        retry_after: Option<Millis>,
+        now: Now,
+    ) -> Option<RoomId> {
+        let slot = self.links.find(link)?;
+        let entry = self.links.get_mut(slot)?;
+        let id = entry.subscription(subscription)?.room;
+        entry.subscriptions.retain(|known| known.id != subscription);
+        self.unsubscribe_everywhere(id);
+        match retry_after {
+            Some(wait) => {
+                if let Some(room) = self.rooms.get_mut(id) {
+                    room.wish = Wish::Later(now.time + wait);
+                }
+                self.arm_rejoin();
+            }
+            None => self.fail_room(id, RoomFailure::Refused),
+        }
+        self.switch_when_resumed(slot, now);
+        self.advance(now);
+        Some(id)
+    }
+
+    /// The server said that events up to `to` are gone.
+    pub fn handle_gap(
+        &mut self,
+        link: LinkId,
+        subscription: u32,
+        to: u64,
+        reason: GapReason,
+        now: Now,
+    ) {
+        if to >= OFFSET_LIMIT {
+            self.violated(link, now);
+            return;
+        }
+        if let Some(id) = self.current_room(link, subscription)
+            && let Some(room) = self.rooms.get_mut(id)
+            && let Some(gap) = room.lose(to, reason)
+        {
+            self.outputs.push_back(Output::Gap(gap));
+        }
+    }
+
+    /// Events arrived. Drain the outputs before handing them over.
+    pub fn handle_data(&mut self, link: LinkId, frame: DataFrame, now: Now) -> Verdict {
+        if frame.count == 0 {
+            return Verdict::Discard;
+        }
+        if frame.first == 0 {
+            return self.unlogged(link, frame.subscription);
+        }
+        let last = frame.first.checked_add(u64::from(frame.count) - 1);
+        if last.is_none_or(|last| last >= OFFSET_LIMIT) {
+            self.violated(link, now);
+            return Verdict::Discard;
+        }
+        let Some(id) = self.current_room(link, frame.subscription) else {
+            self.place_again(link, frame.subscription, now);
+            return Verdict::Discard;
+        };
+        match self.rooms.get_mut(id) {
+            Some(room) => room.take(frame.first, frame.count),
+            None => Verdict::Discard,
+        }
+    }
+
+    /// The server answered a call or a publish. False if nobody waits for it any more.
+    pub fn handle_reply(&mut self, link: LinkId, id: u32) -> bool {
+        if self.links.find(link).is_none() {
+            return false;
+        }
+        if self.outbox.finish(id) {
+            return true;
+        }
+        let Some(sent_on) = self.calls.finish(id) else {
+            return false;
+        };
+        self.arm_calls();
+        if let Some(link) = sent_on {
+            self.finish_retiring(link);
+        }
+        true
+    }
+
+    /// The server wants this link gone, and says when to make another.
+    pub fn handle_goaway(&mut self, link: LinkId, reconnect_after: Millis, now: Now) {
+        let Some(slot) = self.links.find(link) else {
+            return;
+        };
+        match self.links.get(slot).map(|link| link.role) {
+            Some(Role::Primary) => {
+                self.replacing = true;
+                self.timers.set(Timer::Make, now.time + reconnect_after);
+            }
+            Some(Role::Candidate) => {
+                self.end_link(slot, true);
+                self.timers.set(Timer::Make, now.time + reconnect_after);
+            }
+            Some(Role::Retiring) | None => {}
+        }
+        self.advance(now);
+    }
+
+    /// The peer broke the protocol: the link is dropped, and another is tried after a wait.
+    pub fn handle_violation(&mut self, link: LinkId, now: Now) {
+        self.violated(link, now);
+        self.advance(now);
+    }
+
+    // ---- Private ----
+
+    fn violated(&mut self, link: LinkId, now: Now) {
+        if self.links.find(link).is_some() {
+            self.outputs.push_back(Output::Close { link, in_order: false });
+            let failure = Failure { kind: FailureKind::Violation, retry_after: None };
+            self.lose_link(link, failure, now);
+        }
+    }
+
+    /// The room that a subscription speaks for, if it speaks for the log that the room is in.
+    fn current_room(&mut self, link: LinkId, subscription: u32) -> Option<RoomId> {
+        let slot = self.links.find(link)?;
+        let subscription = self.links.get_mut(slot)?.subscription(subscription)?;
+        let epoch = subscription.epoch.clone()?;
+        let room = self.rooms.get(subscription.room)?;
+        (room.epoch.as_ref() == Some(&epoch)).then_some(room.id)
+    }
+
+    fn unlogged(&mut self, link: LinkId, subscription: u32) -> Verdict {
+        if self.links.live_primary() != Some(link) {
+            return Verdict::Discard;
+        }
+        let room = self
+            .links
+            .find(link)
+            .and_then(|slot| self.links.get_mut(slot))
+            .and_then(|link| link.subscription(subscription))
+            .map(|subscription| subscription.room);
+        match room {
+            Some(room) => Verdict::Deliver { room, skip: 0, gap: None },
+            None => Verdict::Discard,
+        }
+    }
+
+    /// Events came that can't be placed. Before its answer a subscription must be silent; after
+    /// the room moved to another log (which was said as a gap), the primary is asked again.
+    fn place_again(&mut self, link: LinkId, subscription: u32, now: Now) {
+        let Some(slot) = self.links.find(link) else {
+            return;
+        };
+        let Some(entry) = self.links.get_mut(slot) else {
+            return;
+        };
+        let role = entry.role;
+        let Some(subscription) = entry.subscription(subscription) else {
+            return;
+        };
+        let room = subscription.room;
+        if subscription.epoch.is_none() {
+            self.violated(link, now);
+            self.advance(now);
+        } else if role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
+            self.unsubscribe_on(slot, room);
+            self.subscribe_on(link, room);
+        }
+    }
+}

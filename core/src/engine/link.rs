@@ -1,0 +1,160 @@
+//! One transport connection, and the two places for it.
+
+use alloc::vec::Vec;
+
+use super::rooms::{Epoch, RoomId};
+use super::time::Time;
+use super::timers::Timer;
+
+/// Names one transport connection for ever: a number that only grows. Every input from a
+/// transport carries it, so that a late frame of an old link can't touch the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub u32);
+
+/// How far a link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// The transport is being opened.
+    Dialing,
+    /// Open; the server has not greeted us yet.
+    Greeting,
+    /// Open and greeted.
+    Live,
+}
+
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Carries what the application sends, and events without offsets.
+    Primary,
+    /// Is being made ready to replace the primary.
+    Candidate,
+    /// Was replaced; only finishes replies.
+    Retiring,
+}
+
+/// What a subscription number of one link stands for.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) id: u32,
+    pub(crate) room: RoomId,
+    /// Bound by the server's answer; until then nothing on it can be placed.
+    pub(crate) epoch: Option<Epoch>,
+    /// The position that was sent with it.
+    pub(crate) asked_from: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) phase: Phase,
+    pub(crate) role: Role,
+    pub(crate) last_heard: Time,
+    /// Sorted by id, since ids only grow.
+    pub(crate) subscriptions: Vec<Subscription>,
+}
+
+impl Link {
+    pub(crate) fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
+        let index = self.subscriptions.binary_search_by_key(&id, |s| s.id).ok()?;
+        Some(&mut self.subscriptions[index])
+    }
+
+    /// Forgets the subscriptions of a room; returns one of them at a time until none is left.
+    pub(crate) fn unsubscribe_next(&mut self, room: RoomId) -> Option<u32> {
+        let index = self.subscriptions.iter().position(|s| s.room == room)?;
+        Some(self.subscriptions.remove(index).id)
+    }
+
+    /// Whether the server still owes the answer to a subscription.
+    pub(crate) fn resuming(&self) -> bool {
+        self.subscriptions.iter().any(|s| s.epoch.is_none())
+    }
+}
+
+/// The place of a link; its timers go with the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    First,
+    Second,
+}
+
+impl Slot {
+    pub(crate) const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    pub(crate) fn dial_timer(self) -> Timer {
+        match self {
+            Self::First => Timer::DialFirst,
+            Self::Second => Timer::DialSecond,
+        }
+    }
+
+    pub(crate) fn ping_timer(self) -> Timer {
+        match self {
+            Self::First => Timer::PingFirst,
+            Self::Second => Timer::PingSecond,
+        }
+    }
+
+    pub(crate) fn dead_timer(self) -> Timer {
+        match self {
+            Self::First => Timer::DeadFirst,
+            Self::Second => Timer::DeadSecond,
+        }
+    }
+}
+
+/// At most two links; at most one of each role.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    slots: [Option<Link>; 2],
+    generations: u32,
+}
+
+impl Links {
+    /// A new link in a free place; `None` if both are taken.
+    pub(crate) fn open(&mut self, role: Role, now: Time) -> Option<(Slot, LinkId)> {
+        let slot = Slot::BOTH.into_iter().find(|slot| self.slots[*slot as usize].is_none())?;
+        self.generations = self.generations.wrapping_add(1);
+        let id = LinkId(self.generations);
+        self.slots[slot as usize] = Some(Link {
+            id,
+            phase: Phase::Dialing,
+            role,
+            last_heard: now,
+            subscriptions: Vec::new(),
+        });
+        Some((slot, id))
+    }
+
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<Link> {
+        self.slots[slot as usize].take()
+    }
+
+    pub(crate) fn find(&self, id: LinkId) -> Option<Slot> {
+        Slot::BOTH
+            .into_iter()
+            .find(|slot| self.slots[*slot as usize].as_ref().is_some_and(|link| link.id == id))
+    }
+
+    pub(crate) fn in_role(&self, role: Role) -> Option<Slot> {
+        Slot::BOTH
+            .into_iter()
+            .find(|slot| self.slots[*slot as usize].as_ref().is_some_and(|link| link.role == role))
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<&Link> {
+        self.slots[slot as usize].as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Link> {
+        self.slots[slot as usize].as_mut()
+    }
+
+    /// The primary, once it is greeted.
+    pub(crate) fn live_primary(&self) -> Option<LinkId> {
+        self.get(self.in_role(Role::Primary)?)
+            .filter(|link| link.phase == Phase::Live)
+            .map(|link| link.id)
+    }
+}

@@ -1,0 +1,371 @@
+//! The behaviour of a client as one synchronous state machine, without I/O.
+//!
+//! # How to drive it
+//!
+//! There are three kinds of methods:
+//! - *commands* of the application: [`connect`](Engine::connect), [`join`](Engine::join),
+//!   [`publish`](Engine::publish), [`call`](Engine::call), [`close`](Engine::close), …;
+//! - *inputs* from the world: `handle_*`;
+//! - one *output*: [`poll_output`](Engine::poll_output).
+//!
+//! **One mutation, drain fully, next mutation**: after each command or input, call `poll_output`
+//! until it yields [`Output::Timeout`], which also says when to call
+//! [`handle_timeout`](Engine::handle_timeout). Every input is accepted in every state, and inputs
+//! of a link that is gone are ignored.
+//!
+//! # What it never does
+//!
+//! It reads no clock, opens no socket, spawns nothing, parses nothing and holds no payload: it
+//! knows numbers and ids. Time comes in with each call and randomness from a seed, so that a run
+//! is repeatable. It needs `alloc` alone.
+
+mod backoff;
+mod calls;
+mod config;
+mod credentials;
+mod dial;
+mod inbound;
+mod link;
+mod outbox;
+mod output;
+mod passing;
+mod rng;
+mod rooms;
+mod sending;
+mod state;
+mod time;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+pub use backoff::BackoffConfig;
+pub use config::{
+    Config, CredentialsMode, HeartbeatConfig, OnOverflow, OutboxConfig, ProtocolChoice,
+};
+pub use credentials::TokenRequest;
+pub use dial::{Failure, FailureKind, TokenAnswer, Wire};
+pub use inbound::{Binding, DataFrame, Welcome};
+pub use link::LinkId;
+pub use outbox::OutboxFull;
+pub use output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure, Subscribe};
+pub use rooms::{Epoch, From, Gap, GapReason, OFFSET_LIMIT, RoomId, Verdict};
+pub use state::{Cause, State};
+pub use time::{Millis, Now, Time, WallTime};
+pub use timers::Timer;
+
+use backoff::Backoff;
+use calls::Calls;
+use credentials::Credentials;
+use link::Links;
+use outbox::Outbox;
+use rng::Rng;
+use rooms::{Rooms, Wish};
+use time::SleepWatch;
+use timers::Timers;
+
+/// More are open, or joined, than the configuration allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooMany;
+
+/// The engine. See the [module documentation](self) for how to drive it.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    rng: Rng,
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    state: State,
+    /// The application wants a connection.
+    wanted: bool,
+    online: bool,
+    sleep: SleepWatch,
+    links: Links,
+    subscriptions: u32,
+    heartbeat: Option<HeartbeatConfig>,
+    backoff: Backoff,
+    credentials: Credentials,
+    identity: Option<Box<str>>,
+    /// What the server last proved to speak; `None` until a link opened.
+    proven: Option<Wire>,
+    /// `auto` is trying without subprotocols.
+    fallen_back: bool,
+    /// A second link is wanted, to replace the first.
+    replacing: bool,
+    replace_backoff: Backoff,
+    probing_since: Option<Time>,
+    /// A `plain` link was open before: what came in between can't be known.
+    had_plain_link: bool,
+    rooms: Rooms,
+    outbox: Outbox,
+    calls: Calls,
+    ids: u32,
+}
+
+impl Engine {
+    /// A new engine. The same configuration, seed and inputs give the same outputs.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            timers: Timers::new(),
+            outputs: VecDeque::new(),
+            state: State::Idle,
+            wanted: false,
+            online: true,
+            sleep: SleepWatch::default(),
+            links: Links::default(),
+            subscriptions: 0,
+            heartbeat: None,
+            backoff: Backoff::default(),
+            credentials: Credentials::new(config.credentials),
+            identity: None,
+            proven: None,
+            fallen_back: false,
+            replacing: false,
+            replace_backoff: Backoff::default(),
+            probing_since: None,
+            had_plain_link: false,
+            rooms: Rooms::default(),
+            outbox: Outbox::new(config.outbox),
+            calls: Calls::default(),
+            ids: 0,
+            config,
+        }
+    }
+
+    // ---- Commands ----
+
+    /// Asks for a connection, and keeps asking until [`close`](Self::close). Idempotent.
+    pub fn connect(&mut self, now: Now) {
+        if self.wanted || matches!(self.state, State::Closed { .. }) {
+            return;
+        }
+        self.wanted = true;
+        if self.online {
+            self.set_state(State::Connecting, Cause::Requested);
+        } else {
+            self.set_state(State::Offline, Cause::WentOffline);
+        }
+        self.advance(now);
+    }
+
+    /// Joins a room. It stays joined over any number of links until [`leave`](Self::leave).
+    pub fn join(&mut self, from: From, now: Now) -> Result<RoomId, TooMany> {
+        if self.rooms.len() >= self.config.max_rooms {
+            return Err(TooMany);
+        }
+        let room = self.rooms.add(from);
+        if matches!(self.state, State::Closed { .. }) {
+            self.fail_room(room, RoomFailure::Closed);
+        }
+        self.subscribe_everywhere(room);
+        self.advance(now);
+        Ok(room)
+    }
+
+    /// Leaves a room; what it still sends is discarded.
+    pub fn leave(&mut self, room: RoomId) {
+        self.unsubscribe_everywhere(room);
+        self.rooms.remove(room);
+    }
+
+    /// The application fell behind, and its queue for this room was dropped. `epoch` and `offset`
+    /// name the last event that was handed over; the room goes on from there after
+    /// [`room_caught_up`](Self::room_caught_up).
+    pub fn room_overflowed(&mut self, room: RoomId, epoch: &str, offset: u64) {
+        if let Some(entry) = self.rooms.get_mut(room) {
+            entry.wish = Wish::Paused;
+            entry.epoch = Some(Epoch::from(epoch));
+            entry.position = offset;
+            self.unsubscribe_everywhere(room);
+        }
+    }
+
+    /// The application has taken all that was queued for this room.
+    pub fn room_caught_up(&mut self, room: RoomId) {
+        if let Some(entry) = self.rooms.get_mut(room)
+            && entry.wish == Wish::Paused
+        {
+            entry.wish = Wish::Subscribed;
+            self.subscribe_everywhere(room);
+        }
+    }
+
+    /// Opens a call and names it. An idempotent one may be sent again after a lost link; the
+    /// other ends as interrupted then. `deadline` is a point in time, or none.
+    pub fn call(
+        &mut self,
+        idempotent: bool,
+        deadline: Option<Time>,
+        now: Now,
+    ) -> Result<u32, TooMany> {
+        if self.calls.len() >= self.config.max_calls {
+            return Err(TooMany);
+        }
+        let id = self.next_id();
+        if matches!(self.state, State::Closed { .. }) {
+            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Closed });
+            return Ok(id);
+        }
+        self.calls.add(id, idempotent, deadline);
+        self.arm_calls();
+        self.flush(now);
+        Ok(id)
+    }
+
+    /// Forgets a call; its answer is ignored.
+    pub fn cancel_call(&mut self, id: u32) {
+        if let Some(Some(link)) = self.calls.finish(id) {
+            self.finish_retiring(link);
+        }
+        self.arm_calls();
+    }
+
+    /// Puts a publish of `bytes` payload bytes in the outbox and names it. It is sent in order,
+    /// and again after a lost link, until the server answers.
+    pub fn publish(&mut self, bytes: usize, now: Now) -> Result<u32, OutboxFull> {
+        self.enqueue(bytes, true, now)
+    }
+
+    /// The same for an event that the server doesn't answer: it is sent at most once.
+    pub fn send_event(&mut self, bytes: usize, now: Now) -> Result<u32, OutboxFull> {
+        self.enqueue(bytes, false, now)
+    }
+
+    /// Takes a message out of the outbox if it was never sent; tells whether it was.
+    pub fn withdraw(&mut self, id: u32) -> bool {
+        self.outbox.withdraw(id)
+    }
+
+    /// Closes for good. Idempotent.
+    pub fn close(&mut self) {
+        self.shut(Cause::ClosedByCaller);
+    }
+
+    // ---- Inputs that are no link's ----
+
+    /// The time of the last [`Output::Timeout`] is reached, or any time at all.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let due = self.timers.next().map(|(at, _)| at);
+        if self.sleep.slept(now, due) {
+            self.woke(now);
+        }
+        while let Some(timer) = self.timers.pop_due(now.time) {
+            self.fire(timer, now);
+        }
+        self.advance(now);
+    }
+
+    /// The platform says that the machine or the application woke up.
+    pub fn handle_wake(&mut self, now: Now) {
+        self.woke(now);
+        self.advance(now);
+    }
+
+    /// The platform says that the way to the network changed: a second link is made at once.
+    pub fn handle_network_changed(&mut self, now: Now) {
+        if self.links.live_primary().is_some() {
+            self.replace(now);
+        } else {
+            self.woke(now);
+        }
+        self.advance(now);
+    }
+
+    /// The platform says whether there is a network.
+    pub fn handle_online(&mut self, online: bool, now: Now) {
+        if self.online == online {
+            return;
+        }
+        self.online = online;
+        if online {
+            self.came_online(now);
+        } else {
+            self.went_offline();
+        }
+        self.advance(now);
+    }
+
+    // ---- Output ----
+
+    /// The next thing to do. [`Output::Timeout`] means that there is nothing more for now.
+    pub fn poll_output(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.timers.next()))
+    }
+
+    /// The state of the connection.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The position in a room, once the server has given one.
+    pub fn position(&self, room: RoomId) -> Option<(&str, u64)> {
+        let room = self.rooms.get(room)?;
+        room.epoch.as_deref().map(|epoch| (epoch, room.position))
+    }
+
+    /// The epoch that a room's position belongs to.
+    pub fn epoch(&self, room: RoomId) -> Option<Epoch> {
+        self.rooms.get(room)?.epoch.clone()
+    }
+
+    /// Messages and payload bytes in the outbox.
+    pub fn outbox_usage(&self) -> (usize, usize) {
+        (self.outbox.len(), self.outbox.bytes())
+    }
+
+    // ---- Private ----
+
+    fn next_id(&mut self) -> u32 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn set_state(&mut self, state: State, cause: Cause) {
+        if self.state != state {
+            self.state = state;
+            self.outputs.push_back(Output::StateChanged { state, cause });
+        }
+    }
+
+    fn send(&mut self, link: LinkId, message: Outgoing) {
+        self.outputs.push_back(Output::Send { link, message });
+    }
+
+    fn enqueue(&mut self, bytes: usize, acknowledged: bool, now: Now) -> Result<u32, OutboxFull> {
+        while let Some(id) = self.outbox.make_room(bytes)? {
+            self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Dropped });
+        }
+        let id = self.next_id();
+        if matches!(self.state, State::Closed { .. }) {
+            self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Closed });
+            return Ok(id);
+        }
+        self.outbox.add(id, bytes, acknowledged);
+        self.flush(now);
+        Ok(id)
+    }
+
+    fn fail_room(&mut self, room: RoomId, reason: RoomFailure) {
+        if self.rooms.remove(room) {
+            self.outputs.push_back(Output::RoomFailed { room, reason });
+        }
+    }
+
+    fn arm_calls(&mut self) {
+        match self.calls.next_deadline() {
+            Some(at) => self.timers.set(Timer::Calls, at),
+            None => self.timers.clear(Timer::Calls),
+        }
+    }
+
+    fn arm_rejoin(&mut self) {
+        match self.rooms.next_rejoin() {
+            Some(at) => self.timers.set(Timer::Rejoin, at),
+            None => self.timers.clear(Timer::Rejoin),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What happens when time passes: timers that fire, silence that is judged, sleep, and networks
+//! that come and go.
+
+use super::link::{LinkId, Role, Slot};
+use super::output::{CallFailure, Outgoing, Output};
+use super::state::{Cause, State};
+use super::time::{Millis, Now};
+use super::timers::Timer;
+use super::{CredentialsMode, Engine};
+
+impl Engine {
+    // ---- Time ----
+
+    pub(super) fn fire(&mut self, timer: Timer, now: Now) {
+        match timer {
+            Timer::DialFirst => self.drop_link(Slot::First, Cause::ConnectTimeout, now),
+            Timer::DialSecond => self.drop_link(Slot::Second, Cause::ConnectTimeout, now),
+            Timer::PingFirst => self.ping(Slot::First, now),
+            Timer::PingSecond => self.ping(Slot::Second, now),
+            Timer::DeadFirst => self.judge(Slot::First, now),
+            Timer::DeadSecond => self.judge(Slot::Second, now),
+            // `advance` dials.
+            Timer::Backoff | Timer::Make => {}
+            Timer::Stable => {
+                self.backoff.reset();
+                self.replace_backoff.reset();
+            }
+            Timer::Token => {
+                if let Some(request) = self.credentials.open_request() {
+                    self.outputs.push_back(Output::DropToken { request });
+                    self.token_failed(request, Cause::TokenTimeout, now);
+                }
+            }
+            Timer::Refresh => {
+                self.credentials.want_newer();
+                self.replace(now);
+            }
+            Timer::Retire => {
+                if let Some(slot) = self.links.in_role(Role::Retiring) {
+                    self.end_link(slot, true);
+                    self.flush(now);
+                }
+            }
+            Timer::Probe => self.probe_unanswered(now),
+            Timer::Calls => {
+                while let Some(id) = self.calls.expire_next(now.time) {
+                    self.outputs
+                        .push_back(Output::CallFailed { id, reason: CallFailure::TimedOut });
+                }
+                self.arm_calls();
+            }
+            Timer::Rejoin => {
+                while let Some(room) = self.rooms.rejoin_next(now.time) {
+                    self.subscribe_everywhere(room);
+                }
+                self.arm_rejoin();
+            }
+        }
+    }
+
+    /// Pings a link that was silent for the interval; one that was not is looked at again later.
+    fn ping(&mut self, slot: Slot, now: Now) {
+        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else {
+            return;
+        };
+        let (id, quiet_until) = (link.id, link.last_heard + heartbeat.interval);
+        if now.time < quiet_until {
+            self.timers.set(slot.ping_timer(), quiet_until);
+            return;
+        }
+        self.send(id, Outgoing::Ping);
+        self.timers.set(slot.dead_timer(), now.time + heartbeat.timeout);
+    }
+
+    /// Drops a link that didn't answer its ping.
+    fn judge(&mut self, slot: Slot, now: Now) {
+        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else {
+            return;
+        };
+        let quiet_until = link.last_heard + heartbeat.interval;
+        if now.time < quiet_until {
+            self.timers.set(slot.ping_timer(), quiet_until);
+        } else {
+            self.drop_link(slot, Cause::PeerDead, now);
+        }
+    }
+
+    pub(super) fn arm_refresh(&mut self, now: Now) {
+        if self.config.credentials != CredentialsMode::Provider {
+            return;
+        }
+        match self.credentials.refresh_at(self.config.refresh_margin, now) {
+            Some(at) => self.timers.set(Timer::Refresh, at),
+            None => self.timers.clear(Timer::Refresh),
+        }
+    }
+
+    // ---- Sleep and networks ----
+
+    pub(super) fn woke(&mut self, now: Now) {
+        if !self.wanted || !self.online {
+            return;
+        }
+        self.backoff.reset();
+        self.replace_backoff.reset();
+        self.timers.clear(Timer::Backoff);
+        if let Some(link) = self.links.live_primary() {
+            if !self.timers.is_set(Timer::Refresh) || self.links.in_role(Role::Candidate).is_none()
+            {
+                self.arm_refresh(now);
+            }
+            self.probe(link, now);
+        } else if let Some(slot) = self.links.in_role(Role::Primary) {
+            // It was being opened when the machine fell asleep: nothing is owed to it.
+            self.end_link(slot, false);
+        }
+    }
+
+    fn probe(&mut self, link: LinkId, now: Now) {
+        if self.heartbeat.is_none() {
+            // Nothing on this link would answer: only a new one proves anything.
+            self.replace(now);
+            return;
+        }
+        if let Some(slot) = self.links.find(link) {
+            // Silence in sleep is no fault of the peer.
+            let allowed = self.heartbeat.map_or(Millis(0), |heartbeat| heartbeat.timeout);
+            self.timers.clear(slot.ping_timer());
+            self.timers.set(slot.dead_timer(), now.time + allowed);
+        }
+        self.send(link, Outgoing::Ping);
+        self.probing_since = Some(now.time);
+        self.timers.set(Timer::Probe, now.time + self.config.probe_deadline);
+    }
+
+    fn probe_unanswered(&mut self, now: Now) {
+        let Some(since) = self.probing_since.take() else {
+            return;
+        };
+        let heard = self
+            .links
+            .in_role(Role::Primary)
+            .and_then(|slot| self.links.get(slot))
+            .is_some_and(|link| link.last_heard > since);
+        if !heard {
+            self.replace(now);
+        }
+    }
+
+    pub(super) fn came_online(&mut self, now: Now) {
+        if self.links.live_primary().is_none() && self.wanted {
+            self.backoff.reset();
+            self.show_reconnecting(now.time, Cause::CameOnline);
+        }
+        self.woke(now);
+    }
+
+    pub(super) fn went_offline(&mut self) {
+        self.timers.clear(Timer::Backoff);
+        self.timers.clear(Timer::Make);
+        if let Some(slot) = self.links.in_role(Role::Candidate) {
+            self.end_link(slot, false);
+        }
+        if self.links.live_primary().is_none() && self.wanted {
+            if let Some(slot) = self.links.in_role(Role::Primary) {
+                self.end_link(slot, false);
+            }
+            self.set_state(State::Offline, Cause::WentOffline);
+        }
+    }
+}

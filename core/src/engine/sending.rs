@@ -1,0 +1,119 @@
+//! What goes out on links: the outbox, calls and subscriptions.
+
+use alloc::vec::Vec;
+
+use super::Engine;
+use super::dial::Wire;
+use super::link::{LinkId, Phase, Role, Slot, Subscription};
+use super::outbox::Next;
+use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure, Subscribe};
+use super::rooms::{From, RoomId, Wish};
+use super::time::Now;
+
+impl Engine {
+    /// Sends everything that waits for a live primary.
+    pub(super) fn flush(&mut self, now: Now) {
+        let Some(link) = self.links.live_primary() else {
+            return;
+        };
+        let plain = self.proven == Some(Wire::Plain);
+        while let Some(next) = self.outbox.send_next(link, now.time) {
+            match next {
+                Next::Event { id } => self.send(link, Outgoing::Event { id }),
+                Next::Publish { id, .. } if plain => {
+                    self.outbox.finish(id);
+                    let reason = PublishFailure::Unsupported;
+                    self.outputs.push_back(Output::PublishFailed { id, reason });
+                }
+                Next::Publish { id, sequence } => {
+                    self.send(link, Outgoing::Publish { id, sequence });
+                }
+                Next::Uncertain { id } => {
+                    let reason = PublishFailure::Uncertain;
+                    self.outputs.push_back(Output::PublishFailed { id, reason });
+                }
+            }
+        }
+        while let Some(id) = self.calls.send_next(link) {
+            if plain {
+                self.calls.finish(id);
+                let reason = CallFailure::Unsupported;
+                self.outputs.push_back(Output::CallFailed { id, reason });
+            } else {
+                self.send(link, Outgoing::Call { id });
+            }
+        }
+    }
+
+    /// Subscribes a new link to every room; what the hello says.
+    pub(super) fn subscribe_all(&mut self, slot: Slot) -> Vec<Subscribe> {
+        let rooms: Vec<RoomId> = self
+            .rooms
+            .iter()
+            .filter(|room| room.wish == Wish::Subscribed)
+            .map(|room| room.id)
+            .collect();
+        rooms.into_iter().filter_map(|room| self.record_subscription(slot, room)).collect()
+    }
+
+    fn record_subscription(&mut self, slot: Slot, room: RoomId) -> Option<Subscribe> {
+        let from = self.rooms.get(room)?.from();
+        let asked_from = match &from {
+            From::Position { offset, .. } => *offset,
+            From::Tip | From::History(_) => 0,
+        };
+        self.subscriptions += 1;
+        let id = self.subscriptions;
+        let link = self.links.get_mut(slot)?;
+        link.subscriptions.push(Subscription { id, room, epoch: None, asked_from });
+        Some(Subscribe { subscription: id, room, from })
+    }
+
+    pub(super) fn subscribe_on(&mut self, link: LinkId, room: RoomId) {
+        let Some(slot) = self.links.find(link) else {
+            return;
+        };
+        if let Some(subscribe) = self.record_subscription(slot, room) {
+            self.send(link, Outgoing::Join(subscribe));
+        }
+    }
+
+    /// Subscribes on every link that has sent its hello; later ones take it from there.
+    pub(super) fn subscribe_everywhere(&mut self, room: RoomId) {
+        if self.proven == Some(Wire::Plain) && self.links.live_primary().is_some() {
+            self.fail_room(room, RoomFailure::Unsupported);
+            return;
+        }
+        for slot in Slot::BOTH {
+            let open = self
+                .links
+                .get(slot)
+                .filter(|link| link.phase != Phase::Dialing && link.role != Role::Retiring);
+            if let Some(link) = open.map(|link| link.id) {
+                self.subscribe_on(link, room);
+            }
+        }
+    }
+
+    pub(super) fn unsubscribe_everywhere(&mut self, room: RoomId) {
+        for slot in Slot::BOTH {
+            self.unsubscribe_on(slot, room);
+        }
+    }
+
+    pub(super) fn unsubscribe_on(&mut self, slot: Slot, room: RoomId) {
+        while let Some(link) = self.links.get_mut(slot) {
+            let id = link.id;
+            let Some(subscription) = link.unsubscribe_next(room) else {
+                break;
+            };
+            self.send(id, Outgoing::Leave { subscription });
+        }
+    }
+
+    pub(super) fn fail_rooms(&mut self, reason: RoomFailure) {
+        while let Some(room) = self.rooms.first() {
+            self.fail_room(room, reason);
+        }
+    }
+}

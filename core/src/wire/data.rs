@@ -1,0 +1,179 @@
+//! Coalesced data frames: `[subscription, first offset, [event, …], …]`.
+//!
+//! One frame holds any number of such triples, in the order in which they were queued. The
+//! subscription 0 carries frames that are no room's events: control frames and answers.
+
+use bytes::Bytes;
+use serde::Deserializer as _;
+use serde::de::{SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::error::WireError;
+use super::event::Event;
+
+/// Events of one subscription, in order of their offsets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The subscription; 0 for frames that are no room's events.
+    pub subscription: u32,
+    /// The first event's offset; 0 if they have none.
+    pub first: u64,
+    /// The events, or the frames.
+    pub events: Vec<Event>,
+}
+
+/// Reads a whole data frame.
+pub(crate) fn decode(text: &Bytes) -> Result<Vec<Batch>, WireError> {
+    struct Batches<'t>(&'t Bytes);
+
+    impl<'de> Visitor<'de> for Batches<'_> {
+        type Value = Vec<Batch>;
+
+        fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            out.write_str("[subscription, first offset, [event, …], …]")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            use serde::de::Error;
+            let mut batches = Vec::with_capacity(1);
+            while let Some(subscription) = seq.next_element::<u32>()? {
+                let first = seq
+                    .next_element::<u64>()?
+                    .ok_or_else(|| A::Error::custom("a batch has no first offset"))?;
+                let raw = seq
+                    .next_element::<Vec<&'de RawValue>>()?
+                    .ok_or_else(|| A::Error::custom("a batch has no events"))?;
+                let mut events = Vec::with_capacity(raw.len());
+                for (index, event) in raw.iter().enumerate() {
+                    if !event.get().starts_with('{') {
+                        return Err(A::Error::custom("an event is not an object"));
+                    }
+                    let offset = match first {
+                        0 => 0,
+                        first => first.saturating_add(index as u64),
+                    };
+                    events.push(Event::json(self.0.slice_ref(event.get().as_bytes()), offset));
+                }
+                batches.push(Batch { subscription, first, events });
+            }
+            Ok(batches)
+        }
+    }
+
+    let mut parser = serde_json::Deserializer::from_slice(text);
+    let batches = parser.deserialize_seq(Batches(text)).map_err(|error| {
+        if error.is_data() {
+            WireError::NotAFrame { reason: error.to_string() }
+        } else {
+            WireError::not_json(&error)
+        }
+    })?;
+    parser.end().map_err(|error| WireError::not_json(&error))?;
+    Ok(batches)
+}
+
+/// Builds one data frame out of what is queued.
+#[derive(Debug, Default)]
+pub struct BatchWriter {
+    text: String,
+    open: Option<(u32, u64)>,
+    events: usize,
+    /// Where the first event begins: a frame that holds nothing but one is sent as it is.
+    lone: usize,
+}
+
+impl BatchWriter {
+    /// Adds an event's JSON object. `offset` is 0 for what is not logged.
+    pub fn event(&mut self, subscription: u32, offset: u64, json: &str) {
+        use std::fmt::Write;
+        match self.open {
+            Some((open, next)) if open == subscription && next == offset => self.text.push(','),
+            _ => {
+                self.text.push_str(if self.text.is_empty() { "[" } else { "]," });
+                // Writing to a String can't fail.
+                let _ = write!(self.text, "{subscription},{offset},[");
+            }
+        }
+        if self.events == 0 {
+            self.lone = self.text.len();
+        }
+        self.text.push_str(json);
+        self.open = Some((subscription, if offset == 0 { 0 } else { offset + 1 }));
+        self.events += 1;
+    }
+
+    /// Adds a frame that is no room's event.
+    pub fn frame(&mut self, json: &str) {
+        self.event(0, 0, json);
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    /// The frame; a lone control frame stays an object.
+    pub fn finish(mut self) -> String {
+        if self.events == 1 && self.open == Some((0, 0)) {
+            return self.text.split_off(self.lone);
+        }
+        self.text.push_str("]]");
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(writer: BatchWriter) -> Vec<(u32, u64, usize)> {
+        let text = Bytes::from(writer.finish());
+        decode(&text)
+            .unwrap()
+            .into_iter()
+            .map(|batch| (batch.subscription, batch.first, batch.events.len()))
+            .collect()
+    }
+
+    #[test]
+    fn neighbours_share_a_batch_and_others_do_not() {
+        let mut writer = BatchWriter::default();
+        writer.event(3, 7, r#"{"type":"a"}"#);
+        writer.event(3, 8, r#"{"type":"b"}"#);
+        writer.event(4, 9, r#"{"type":"c"}"#);
+        writer.frame(r#"{"type":"reply"}"#);
+        writer.frame(r#"{"type":"reply"}"#);
+        writer.event(3, 10, r#"{"type":"d"}"#);
+        assert_eq!(round_trip(writer), [(3, 7, 2), (4, 9, 1), (0, 0, 2), (3, 10, 1)]);
+    }
+
+    #[test]
+    fn a_lone_event_is_a_batch_and_a_lone_frame_is_an_object() {
+        let mut event = BatchWriter::default();
+        event.event(1, 1, r#"{"type":"a"}"#);
+        assert_eq!(event.finish(), r#"[1,1,[{"type":"a"}]]"#);
+        let mut frame = BatchWriter::default();
+        frame.frame(r#"{"type":"pong"}"#);
+        assert_eq!(frame.finish(), r#"{"type":"pong"}"#);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_place() {
+        for (text, part) in [
+            ("[1", "column"),
+            ("[1,2]", "no events"),
+            ("[1,2,[3]]", "not an object"),
+            ("[-1,2,[]]", "invalid value"),
+            ("[1,2,[{}]] x", "column"),
+            (r#"[1,1.5,[{}]]"#, "invalid type"),
+        ] {
+            let error = decode(&Bytes::from_static(text.as_bytes())).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

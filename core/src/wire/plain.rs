@@ -1,0 +1,54 @@
+//! Frames of any server that speaks `{"type", "data"}` JSON over WebSocket.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::WireError;
+use super::event::Event;
+
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "type")]
+    _kind: String,
+}
+
+/// Reads one event. A server may have other fields beside `type` and `data`: they are kept.
+pub fn decode(text: &Bytes) -> Result<Event, WireError> {
+    match serde_json::from_slice::<Typed>(text) {
+        Ok(_) => Ok(Event::json(text.clone(), 0)),
+        Err(error) if error.is_data() => Err(WireError::NotAFrame { reason: error.to_string() }),
+        Err(error) => Err(WireError::not_json(&error)),
+    }
+}
+
+/// Writes one event.
+pub fn encode(kind: &str, data: Option<&RawValue>) -> String {
+    let kind = serde_json::Value::from(kind);
+    match data {
+        Some(data) => format!(r#"{{"type":{kind},"data":{data}}}"#),
+        None => format!(r#"{{"type":{kind}}}"#),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let data = RawValue::from_string(r#"{"a":[1,2]}"#.to_owned()).unwrap();
+        let event = decode(&Bytes::from(encode("a \"quoted\" name", Some(&data)))).unwrap();
+        assert_eq!(event.kind().unwrap(), "a \"quoted\" name");
+        assert_eq!(event.data::<serde_json::Value>().unwrap(), serde_json::json!({"a": [1, 2]}));
+        assert_eq!(decode(&Bytes::from(encode("x", None))).unwrap().data::<()>(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        for text in ["", "nonsense", "[]", "3", r#"{"data":1}"#, r#"{"type":1}"#, "{\"type\":\"a\""]
+        {
+            assert!(decode(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
+        }
+    }
+}
