@@ -1,1 +1,4 @@
 //! The reference server.
+
+pub mod bus;
+pub mod hub;

@@ -1,0 +1,283 @@
+//! The embedded bus: logs in this process's memory.
+//!
+//! Nothing survives a restart, and it says so: a new process has a new store, and each of its
+//! rooms a new epoch.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use super::dedup::Dedup;
+pub use super::dedup::DedupBounds;
+use super::{Bus, BusError, FirstReply, Known, Listener, RoomKey, Slice, Stamp, StoredEvent};
+
+/// What each room keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct HistoryBounds {
+    /// Most events.
+    pub events: usize,
+    /// Greatest age in ms.
+    pub max_age_ms: u64,
+}
+
+#[derive(Debug)]
+struct Log {
+    epoch: Arc<str>,
+    tip: u64,
+    events: VecDeque<Arc<StoredEvent>>,
+}
+
+/// A log, and when it was used; the time is beside the lock, so that looking a room up never
+/// waits for another room's fan-out.
+#[derive(Debug)]
+struct Entry {
+    log: Mutex<Log>,
+    last_used_ms: AtomicU64,
+}
+
+impl Log {
+    fn oldest(&self) -> u64 {
+        self.tip + 1 - self.events.len() as u64
+    }
+
+    fn trim(&mut self, bounds: HistoryBounds, now_ms: u64) {
+        while self.events.len() > bounds.events
+            || self
+                .events
+                .front()
+                .is_some_and(|event| event.at_ms.saturating_add(bounds.max_age_ms) <= now_ms)
+        {
+            self.events.pop_front();
+        }
+    }
+}
+
+/// Logs in memory.
+pub struct MemoryBus {
+    store: Arc<str>,
+    history: HistoryBounds,
+    logs: Mutex<Logs>,
+    dedup: Mutex<Dedup>,
+    listeners: RwLock<Vec<Arc<dyn Listener>>>,
+}
+
+#[derive(Debug, Default)]
+struct Logs {
+    by_room: HashMap<RoomKey, Arc<Entry>>,
+    epochs: u64,
+}
+
+impl MemoryBus {
+    /// An empty store. `store` must differ from that of any other process or earlier run.
+    pub fn new(store: &str, history: HistoryBounds, dedup: DedupBounds) -> Self {
+        Self {
+            store: Arc::from(store),
+            history,
+            logs: Mutex::default(),
+            dedup: Mutex::new(Dedup::new(dedup)),
+            listeners: RwLock::default(),
+        }
+    }
+
+    /// Forgets logs without events that nobody used for the history's age, and publishes beyond
+    /// their window. A room that comes back has a new epoch.
+    pub fn sweep(&self, now_ms: u64) {
+        let mut logs = lock(&self.logs);
+        let bounds = self.history;
+        logs.by_room.retain(|_, entry| {
+            let mut log = lock(&entry.log);
+            log.trim(bounds, now_ms);
+            let last_used_ms = entry.last_used_ms.load(Ordering::Relaxed);
+            !log.events.is_empty() || last_used_ms.saturating_add(bounds.max_age_ms) > now_ms
+        });
+        drop(logs);
+        lock(&self.dedup).sweep(now_ms);
+    }
+
+    /// Rooms that have a log.
+    pub fn rooms(&self) -> usize {
+        lock(&self.logs).by_room.len()
+    }
+
+    /// How long publishes are remembered, in ms.
+    pub fn window_ms(&self) -> u64 {
+        lock(&self.dedup).window_ms()
+    }
+
+    fn entry(&self, room: &RoomKey, now_ms: u64) -> Arc<Entry> {
+        let mut logs = lock(&self.logs);
+        if let Some(entry) = logs.by_room.get(room) {
+            entry.last_used_ms.store(now_ms, Ordering::Relaxed);
+            return entry.clone();
+        }
+        logs.epochs += 1;
+        let epoch = Arc::from(format!("{}.{}", self.store, logs.epochs));
+        let entry = Arc::new(Entry {
+            log: Mutex::new(Log { epoch, tip: 0, events: VecDeque::new() }),
+            last_used_ms: AtomicU64::new(now_ms),
+        });
+        logs.by_room.insert(room.clone(), entry.clone());
+        entry
+    }
+
+    fn append_now(&self, room: &RoomKey, event: StoredEvent, stamp: Option<&Stamp>) -> Known {
+        let now_ms = event.at_ms;
+        let entry = self.entry(room, now_ms);
+        // One lock for the stamp and the log: a repeat on another link waits for the first.
+        let mut dedup = stamp.map(|stamp| (stamp, lock(&self.dedup)));
+        if let Some((stamp, dedup)) = &dedup {
+            match dedup.recall(stamp) {
+                Known::New => {}
+                known => return known,
+            }
+        }
+        let mut log = lock(&entry.log);
+        log.tip += 1;
+        let event = Arc::new(event);
+        log.events.push_back(event.clone());
+        log.trim(self.history, now_ms);
+        let reply = FirstReply::Appended { epoch: log.epoch.clone(), offset: log.tip };
+        if let Some((stamp, dedup)) = &mut dedup {
+            dedup.remember(stamp, reply.clone(), now_ms);
+        }
+        drop(dedup);
+        // Under the log's lock, so that listeners hear of offsets in order.
+        for listener in self.listeners().iter() {
+            listener.appended(room, &log.epoch, log.tip, &event);
+        }
+        Known::Answered(reply)
+    }
+
+    fn read_now(&self, room: &RoomKey, after: u64, limit: usize, now_ms: u64) -> Slice {
+        let entry = self.entry(room, now_ms);
+        let mut log = lock(&entry.log);
+        log.trim(self.history, now_ms);
+        let oldest = log.oldest();
+        let first = after.saturating_add(1).max(oldest);
+        let skip = usize::try_from(first - oldest).unwrap_or(usize::MAX);
+        let events = log.events.iter().skip(skip).take(limit).cloned().collect();
+        Slice { epoch: log.epoch.clone(), tip: log.tip, oldest, first, events }
+    }
+
+    fn listeners(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<dyn Listener>>> {
+        self.listeners.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Bus for MemoryBus {
+    fn store(&self) -> Arc<str> {
+        self.store.clone()
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    fn append<'a>(
+        &'a self,
+        room: &'a RoomKey,
+        event: StoredEvent,
+        stamp: Option<&'a Stamp>,
+    ) -> BoxFuture<'a, Result<Known, BusError>> {
+        ready(Ok(self.append_now(room, event, stamp))).boxed()
+    }
+
+    fn recall<'a>(&'a self, stamp: &'a Stamp) -> BoxFuture<'a, Result<Known, BusError>> {
+        ready(Ok(lock(&self.dedup).recall(stamp))).boxed()
+    }
+
+    fn refuse<'a>(
+        &'a self,
+        stamp: &'a Stamp,
+        reply: FirstReply,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<(), BusError>> {
+        lock(&self.dedup).remember(stamp, reply, now_ms);
+        ready(Ok(())).boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        room: &'a RoomKey,
+        after: u64,
+        limit: usize,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<Slice, BusError>> {
+        ready(Ok(self.read_now(room, after, limit, now_ms))).boxed()
+    }
+
+    fn signal<'a>(
+        &'a self,
+        room: &'a RoomKey,
+        event: StoredEvent,
+    ) -> BoxFuture<'a, Result<(), BusError>> {
+        let event = Arc::new(event);
+        for listener in self.listeners().iter() {
+            listener.signalled(room, &event);
+        }
+        ready(Ok(())).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bus() -> MemoryBus {
+        MemoryBus::new(
+            "s",
+            HistoryBounds { events: 3, max_age_ms: 1_000 },
+            DedupBounds { entries: 8, max_age_ms: 1_000 },
+        )
+    }
+
+    fn event(at_ms: u64) -> StoredEvent {
+        StoredEvent { json: r#"{"type":"a"}"#.into(), binary: None, at_ms }
+    }
+
+    fn key() -> RoomKey {
+        RoomKey::new("t", "r")
+    }
+
+    #[test]
+    fn offsets_outlive_the_events() {
+        let bus = bus();
+        for at in 0..5 {
+            bus.append_now(&key(), event(at), None);
+        }
+        let slice = bus.read_now(&key(), 0, 10, 5);
+        assert_eq!((slice.oldest, slice.first, slice.tip, slice.events.len()), (3, 3, 5, 3));
+        let aged = bus.read_now(&key(), 0, 10, 1_500);
+        assert_eq!((aged.oldest, aged.tip, aged.events.len()), (6, 5, 0));
+        bus.append_now(&key(), event(1_500), None);
+        assert_eq!(bus.read_now(&key(), 5, 10, 1_500).first, 6);
+    }
+
+    #[test]
+    fn a_forgotten_room_comes_back_under_a_new_epoch() {
+        let bus = bus();
+        bus.append_now(&key(), event(0), None);
+        let before = bus.read_now(&key(), 0, 1, 0).epoch;
+        bus.sweep(999);
+        assert_eq!(bus.rooms(), 1);
+        bus.sweep(5_000);
+        assert_eq!(bus.rooms(), 0);
+        assert_ne!(bus.read_now(&key(), 0, 1, 5_000).epoch, before);
+    }
+
+    #[test]
+    fn a_repeat_is_appended_once() {
+        let bus = bus();
+        let stamp = Stamp { subject: "t/u".into(), producer: "p".into(), sequence: 1 };
+        let first = bus.append_now(&key(), event(0), Some(&stamp));
+        assert_eq!(bus.append_now(&key(), event(1), Some(&stamp)), first);
+        assert_eq!(bus.read_now(&key(), 0, 10, 1).tip, 1);
+    }
+}
