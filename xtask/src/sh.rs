@@ -1,7 +1,9 @@
 //! Runs other programs: says what it runs, passes their output through while it comes, and turns a
 //! bad end into a sentence. Never goes through a shell, so that nothing needs quoting.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// Runs to the end with the terminal's own input and output.
@@ -76,26 +78,31 @@ fn announce(command: &Command) {
     println!("$ {}", spell(command));
 }
 
+/// As it could be typed again, paths shortened to the program's name.
 fn spell(command: &Command) -> String {
-    let program = std::path::Path::new(command.get_program());
-    let mut words = vec![
-        program
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-    ];
-    words.extend(
-        command
-            .get_args()
-            .map(|arg| arg.to_string_lossy().into_owned()),
-    );
-    let mut spelled = String::new();
-    for (name, value) in command.get_envs() {
-        let value = value.unwrap_or_default();
-        spelled += &format!("{}={:?} ", name.to_string_lossy(), value.to_string_lossy());
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or_default();
+    let variables = command.get_envs().map(|(name, value)| {
+        format!(
+            "{}={}",
+            name.to_string_lossy(),
+            quoted(value.unwrap_or_default())
+        )
+    });
+    let words = std::iter::once(program)
+        .chain(command.get_args())
+        .map(quoted);
+    variables.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    if word.is_empty() || word.contains(' ') {
+        format!("'{word}'")
+    } else {
+        word.into_owned()
     }
-    spelled + &words.join(" ")
 }
 
 fn cannot_start(command: &Command, why: &std::io::Error) -> String {
@@ -107,4 +114,21 @@ fn ended_well(command: &Command, status: ExitStatus) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("`{}` ended with {status}", spell(command)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_it_could_be_typed() {
+        let mut command = Command::new("/usr/bin/cargo");
+        command
+            .args(["clippy", "--features", "", "-p", "x"])
+            .env("FLAGS", "-D warnings");
+        assert_eq!(
+            spell(&command),
+            "FLAGS='-D warnings' cargo clippy --features '' -p x"
+        );
+    }
 }
