@@ -381,7 +381,9 @@ impl Connection {
 
     /// See [`Engine::handle_opened`].
     pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
-        self.links.push(LinkState { id: link, wire, last_error: None });
+        if self.has_link(link) {
+            self.links.push(LinkState { id: link, wire, last_error: None });
+        }
         self.engine.handle_opened(link, wire, now);
         self.drain();
     }
@@ -390,6 +392,25 @@ impl Connection {
     pub fn handle_open_failed(&mut self, link: LinkId, failure: Failure, now: Now) {
         self.engine.handle_open_failed(link, failure, now);
         self.drain();
+    }
+
+    /// The same, with what the server said about it.
+    pub fn handle_open_refused(
+        &mut self,
+        link: LinkId,
+        failure: Failure,
+        refusal: Option<Refusal>,
+        now: Now,
+    ) {
+        if let Some(refusal) = refusal {
+            self.notify(Notice::ServerError { refusal });
+        }
+        self.handle_open_failed(link, failure, now);
+    }
+
+    /// Whether this link was opened and is still wanted.
+    pub fn has_link(&self, link: LinkId) -> bool {
+        self.engine.has_link(link)
     }
 
     /// The WebSocket closed with this close code (RFC 6455, 7.4), or broke without one.

@@ -1,12 +1,57 @@
-//! The client.
+//! The real-time client that stays connected.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use staywire::{AnswerEvent, Client};
+//!
+//! let client = Client::builder("ws://127.0.0.1:8000/ws/ai/chat").build()?;
+//! client.connect().await?;
+//! let mut answer = client.ask("What is a gap?").await?;
+//! while let Some(piece) = answer.next().await {
+//!     if let AnswerEvent::Token(token) = piece {
+//!         print!("{}", token.token);
+//!     }
+//! }
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layers
+//!
+//! | module | what | needs |
+//! |---|---|---|
+//! | [`engine`] | the whole behaviour, as one state machine over numbers | `alloc` |
+//! | [`wire`] | frames: bytes to envelopes and back | feature `wire` |
+//! | [`events`] | the schema of known events | feature `wire` |
+//! | [`connection`] | engine, codecs and payloads put together, without I/O | feature `wire` |
+//! | [`Client`] | the client on tokio | feature `client` (default) |
+//!
+//! `wss` needs the feature `tls` (default).
 #![cfg_attr(not(feature = "wire"), no_std)]
 
+extern crate alloc;
+
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "wire")]
 pub mod connection;
+#[cfg(feature = "client")]
+mod driver;
 pub mod engine;
 #[cfg(feature = "wire")]
 pub mod events;
 #[cfg(feature = "wire")]
 pub mod wire;
 
-extern crate alloc;
+#[cfg(feature = "client")]
+pub use client::*;
+#[cfg(feature = "wire")]
+pub use connection::Refusal;
+#[cfg(feature = "client")]
+pub use driver::UrlError;
+pub use engine::{Cause, Gap, GapReason, OnOverflow, ProtocolChoice, State};
+#[cfg(feature = "wire")]
+pub use wire::control::Published;
+#[cfg(feature = "wire")]
+pub use wire::{Event, EventError, Payload, WireError};

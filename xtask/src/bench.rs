@@ -9,12 +9,7 @@ const BENCH: &str = "staywire-bench";
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<(), String> {
     if !repo.has_package(BENCH) {
-        return Err(format!(
-            "the benchmarks, package `{BENCH}`, are not in this workspace"
-        ));
+        return Err(format!("the benchmarks, package `{BENCH}`, are not in this workspace"));
     }
-    sh::run(
-        repo.cargo(&["run", "--release", "-p", BENCH, "--"])
-            .args(args),
-    )
+    sh::run(repo.cargo(&["run", "--release", "-p", BENCH, "--"]).args(args))
 }

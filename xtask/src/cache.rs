@@ -41,11 +41,7 @@ fn tool_in(
 }
 
 fn tools_dir() -> Result<PathBuf, String> {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from)
-    };
+    let from = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let cache = from("XDG_CACHE_HOME")
         .or_else(|| from("LOCALAPPDATA"))
         .or_else(|| from("HOME").map(|home| home.join(".cache")))

@@ -13,21 +13,9 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) const ONE_PASSED: Self = Self {
-        passed: 1,
-        failed: 0,
-        skipped: 0,
-    };
-    pub(crate) const ONE_FAILED: Self = Self {
-        passed: 0,
-        failed: 1,
-        skipped: 0,
-    };
-    pub(crate) const ONE_SKIPPED: Self = Self {
-        passed: 0,
-        failed: 0,
-        skipped: 1,
-    };
+    pub(crate) const ONE_PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
+    pub(crate) const ONE_FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
+    pub(crate) const ONE_SKIPPED: Self = Self { passed: 0, failed: 0, skipped: 1 };
 
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -38,11 +26,7 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
@@ -141,14 +125,7 @@ mod tests {
              \n   Doc-tests staywire\n\n\
              test result: ok. 40 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 1.20s\n",
         );
-        assert_eq!(
-            tally.counts(),
-            Counts {
-                passed: 41,
-                failed: 1,
-                skipped: 2
-            }
-        );
+        assert_eq!(tally.counts(), Counts { passed: 41, failed: 1, skipped: 2 });
     }
 
     #[test]
@@ -156,14 +133,7 @@ mod tests {
         let tally = tally(
             "test result: \u{1b}[32mok\u{1b}[0m. 3 passed; 0 failed; 0 ignored; 0 measured\n",
         );
-        assert_eq!(
-            tally.counts(),
-            Counts {
-                passed: 3,
-                failed: 0,
-                skipped: 0
-            }
-        );
+        assert_eq!(tally.counts(), Counts { passed: 3, failed: 0, skipped: 0 });
     }
 
     #[test]
@@ -180,20 +150,13 @@ mod tests {
         );
         assert_eq!(
             tally.ignored(),
-            [
-                "storm: an hour long",
-                "core/src/lib.rs - (line 3): no reason given"
-            ]
+            ["storm: an hour long", "core/src/lib.rs - (line 3): no reason given"]
         );
     }
 
     #[test]
     fn the_closing_line_reads_as_every_test_runner_writes_it() {
-        let counts = Counts {
-            passed: 12,
-            failed: 0,
-            skipped: 3,
-        };
+        let counts = Counts { passed: 12, failed: 0, skipped: 3 };
         assert_eq!(counts.to_string(), "12 passed, 0 failed, 3 skipped");
     }
 }

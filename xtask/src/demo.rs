@@ -14,9 +14,7 @@ const SERVER: &str = "staywire-server";
 
 pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<(), String> {
     if !repo.has_package(DEMO) {
-        return Err(format!(
-            "the demonstration, package `{DEMO}`, is not in this workspace"
-        ));
+        return Err(format!("the demonstration, package `{DEMO}`, is not in this workspace"));
     }
     // Unoptimised, since most people wait for this build exactly once; and both in one build, since two
     // would compile what they share twice, with different features.
@@ -24,8 +22,6 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<(), String> {
     let programs = repo.target_dir()?.join("debug");
     let program = |name: &str| programs.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let mut demo = Command::new(program(DEMO));
-    demo.args(args)
-        .env("STAYWIRE_SERVER", program(SERVER))
-        .current_dir(repo.root());
+    demo.args(args).env("STAYWIRE_SERVER", program(SERVER)).current_dir(repo.root());
     sh::run(&mut demo)
 }

@@ -16,15 +16,8 @@ const VERSION: &str = "0.20.2";
 pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
     let program = program(context.repo)?;
     let mut deny = Command::new(program);
-    deny.args([
-        "--all-features",
-        "--locked",
-        "check",
-        "licenses",
-        "bans",
-        "sources",
-    ])
-    .current_dir(context.repo.root());
+    deny.args(["--all-features", "--locked", "check", "licenses", "bans", "sources"])
+        .current_dir(context.repo.root());
     sh::run(&mut deny)?;
     Ok(Verdict::Passed)
 }
@@ -37,9 +30,7 @@ fn program(repo: &Repo) -> Result<PathBuf, String> {
         return Ok(on_path);
     }
     let dir = cache::tool("cargo-deny", VERSION, |dir| install(repo, dir))?;
-    Ok(dir
-        .join("bin")
-        .join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX)))
+    Ok(dir.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX)))
 }
 
 fn install(repo: &Repo, dir: &Path) -> Result<(), String> {

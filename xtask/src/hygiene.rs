@@ -36,10 +36,7 @@ pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
     let root = context.repo.root().display().to_string();
     let home = std::env::var("HOME").unwrap_or_default();
     let machine = [root.as_str(), home.as_str()];
-    let found: Vec<_> = sources
-        .iter()
-        .flat_map(|file| leftovers(file, &machine))
-        .collect();
+    let found: Vec<_> = sources.iter().flat_map(|file| leftovers(file, &machine)).collect();
     if found.is_empty() {
         println!("{} files are clean", sources.len());
         return Ok(Verdict::Passed);
@@ -57,11 +54,7 @@ fn leftovers(file: &SourceFile, machine: &[&str]) -> Vec<String> {
         }
         let homes = HOMES.iter().any(|path| has_path(line, path));
         // A root such as `/` or `/src` would match anything.
-        if homes
-            || machine
-                .iter()
-                .any(|path| path.len() > 5 && has_path(line, path))
-        {
+        if homes || machine.iter().any(|path| path.len() > 5 && has_path(line, path)) {
             add("a path of somebody's machine");
         }
         if REGISTRIES.iter().any(|host| line.contains(host)) || has_download_address(file, line) {
@@ -98,13 +91,7 @@ mod tests {
     use super::*;
 
     fn check(path: &str, text: &str) -> Vec<String> {
-        leftovers(
-            &SourceFile {
-                path: path.to_owned(),
-                text: text.to_owned(),
-            },
-            &["/srv/build-7"],
-        )
+        leftovers(&SourceFile { path: path.to_owned(), text: text.to_owned() }, &["/srv/build-7"])
     }
 
     #[test]
@@ -114,15 +101,9 @@ mod tests {
             check("a.rs", &text),
             ["a.rs:2: work put off: finish it, or open an issue and name that"]
         );
-        assert_eq!(
-            check("a.rs", &format!("let p = \"{}ann/x\";\n", HOMES[1])).len(),
-            1
-        );
+        assert_eq!(check("a.rs", &format!("let p = \"{}ann/x\";\n", HOMES[1])).len(), 1);
         assert_eq!(check("a.rs", "cd /srv/build-7/core\n").len(), 1);
-        assert_eq!(
-            check("a.txt", &format!("https://{}/x\n", REGISTRIES[0])).len(),
-            1
-        );
+        assert_eq!(check("a.txt", &format!("https://{}/x\n", REGISTRIES[0])).len(), 1);
         assert_eq!(check("a.txt", "no end").len(), 1);
     }
 

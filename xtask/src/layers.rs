@@ -50,14 +50,7 @@ const LAYERS: [Layer; 6] = [
             WORLD,
             ABOVE,
             &["crate::wire", "crate::events", "crate::connection"],
-            &[
-                "std",
-                "serde",
-                "serde_json",
-                "tracing",
-                "futures_util",
-                "hashbrown",
-            ],
+            &["std", "serde", "serde_json", "tracing", "futures_util", "hashbrown"],
         ],
         names: &["Instant", "SystemTime", "HashMap", "HashSet"],
         because: "the engine is told the time and its seed, and knows nothing else of the world",
@@ -110,43 +103,25 @@ pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
     }
     let manifest = std::fs::read_to_string(context.repo.root().join("core/Cargo.toml"))
         .map_err(|why| format!("core/Cargo.toml: {why}"))?;
-    if manifest
-        .lines()
-        .any(|line| line.trim_start().starts_with("staywire-server"))
-    {
+    if manifest.lines().any(|line| line.trim_start().starts_with("staywire-server")) {
         found.push("core/Cargo.toml depends on the server".to_owned());
     }
-    if found.is_empty() {
-        Ok(Verdict::Passed)
-    } else {
-        Err(format!("\n{}", found.join("\n")))
-    }
+    if found.is_empty() { Ok(Verdict::Passed) } else { Err(format!("\n{}", found.join("\n"))) }
 }
 
 /// What a source names that its layer may not: one line each, with the reason.
 fn violations(layer: &Layer, file: &Path, source: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for NamedPath {
-        line,
-        segments,
-        is_import,
-    } in paths::named(source)
-    {
+    for NamedPath { line, segments, is_import } in paths::named(source) {
         let full = absolute(&segments, file);
         let banned = layer.paths.iter().copied().flatten().any(|banned| {
             // Alone and outside of an import, `std` or `rand` is a variable's name.
             (is_import || full.len() > 1) && starts_with(&full, banned)
         });
-        let named = full
-            .iter()
-            .any(|segment| layer.names.contains(&segment.as_str()));
+        let named = full.iter().any(|segment| layer.names.contains(&segment.as_str()));
         if banned || named {
             let path = full.join("::");
-            found.push(format!(
-                "{}:{line}: `{path}`: {}",
-                file.display(),
-                layer.because
-            ));
+            found.push(format!("{}:{line}: `{path}`: {}", file.display(), layer.because));
         }
     }
     found
@@ -154,44 +129,28 @@ fn violations(layer: &Layer, file: &Path, source: &str) -> Vec<String> {
 
 fn starts_with(path: &[String], prefix: &str) -> bool {
     let mut segments = path.iter();
-    prefix
-        .split("::")
-        .all(|segment| segments.next().is_some_and(|own| own == segment))
+    prefix.split("::").all(|segment| segments.next().is_some_and(|own| own == segment))
 }
 
 /// Resolves `self::` and `super::` by the file's place in the crate.
 fn absolute(segments: &[String], file: &Path) -> Vec<String> {
-    let ups = segments
-        .iter()
-        .take_while(|segment| *segment == "super")
-        .count();
+    let ups = segments.iter().take_while(|segment| *segment == "super").count();
     let is_relative = ups > 0 || (segments.len() > 1 && segments[0] == "self");
     if !is_relative {
         return segments.to_vec();
     }
     let mut full = module_of(file);
     full.truncate(full.len().saturating_sub(ups).max(1));
-    let rest = if ups > 0 {
-        &segments[ups..]
-    } else {
-        &segments[1..]
-    };
+    let rest = if ups > 0 { &segments[ups..] } else { &segments[1..] };
     full.extend_from_slice(rest);
     full
 }
 
 /// `core/src/engine/rooms.rs` is `crate::engine::rooms`.
 fn module_of(file: &Path) -> Vec<String> {
-    let inside = file
-        .strip_prefix("core/src")
-        .unwrap_or(file)
-        .with_extension("");
+    let inside = file.strip_prefix("core/src").unwrap_or(file).with_extension("");
     let mut module = vec!["crate".to_owned()];
-    module.extend(
-        inside
-            .iter()
-            .map(|part| part.to_string_lossy().into_owned()),
-    );
+    module.extend(inside.iter().map(|part| part.to_string_lossy().into_owned()));
     if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
         module.pop();
     }
@@ -233,10 +192,7 @@ mod tests {
     use super::*;
 
     fn check(layer: &str, file: &str, source: &str) -> Vec<String> {
-        let layer = LAYERS
-            .iter()
-            .find(|candidate| candidate.name == layer)
-            .unwrap();
+        let layer = LAYERS.iter().find(|candidate| candidate.name == layer).unwrap();
         violations(layer, Path::new(file), source)
     }
 
@@ -266,11 +222,8 @@ mod tests {
 
     #[test]
     fn says_where_and_why() {
-        let found = check(
-            "engine",
-            "core/src/engine/link.rs",
-            "//! Link.\n\nuse std::net::IpAddr;\n",
-        );
+        let found =
+            check("engine", "core/src/engine/link.rs", "//! Link.\n\nuse std::net::IpAddr;\n");
         assert_eq!(
             found,
             [
@@ -298,48 +251,22 @@ mod tests {
     #[test]
     fn the_other_layers_have_rules_of_their_own() {
         assert_eq!(
-            check(
-                "wire",
-                "core/src/wire/mod.rs",
-                "use std::collections::HashMap;"
-            )
-            .len(),
+            check("wire", "core/src/wire/mod.rs", "use std::collections::HashMap;").len(),
             0
         );
         assert_eq!(
-            check(
-                "wire",
-                "core/src/wire/mod.rs",
-                "use std::{io, net::SocketAddr};"
-            )
-            .len(),
+            check("wire", "core/src/wire/mod.rs", "use std::{io, net::SocketAddr};").len(),
+            1
+        );
+        assert_eq!(check("wire", "core/src/wire/mod.rs", "use super::driver;").len(), 1);
+        assert_eq!(
+            check("driver", "core/src/driver/task.rs", "use crate::client::Config;").len(),
             1
         );
         assert_eq!(
-            check("wire", "core/src/wire/mod.rs", "use super::driver;").len(),
-            1
-        );
-        assert_eq!(
-            check(
-                "driver",
-                "core/src/driver/task.rs",
-                "use crate::client::Config;"
-            )
-            .len(),
-            1
-        );
-        assert_eq!(
-            check(
-                "driver",
-                "core/src/driver/task.rs",
-                "use crate::engine::Engine;"
-            )
-            .len(),
+            check("driver", "core/src/driver/task.rs", "use crate::engine::Engine;").len(),
             0
         );
-        assert_eq!(
-            check("", "core/src/lib.rs", "pub use staywire_server::hub;").len(),
-            1
-        );
+        assert_eq!(check("", "core/src/lib.rs", "pub use staywire_server::hub;").len(), 1);
     }
 }

@@ -20,13 +20,7 @@ pub(crate) fn format(context: &Context<'_>) -> Result<Verdict, String> {
 }
 
 pub(crate) fn clippy(context: &Context<'_>) -> Result<Verdict, String> {
-    let everything = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-    ];
+    let everything = ["clippy", "--workspace", "--all-targets", "--all-features", "--"];
     // A skipped test has to say why, in its attribute, where it can be counted and printed.
     sh::run(context.repo.cargo(&everything).args([
         "-D",
@@ -42,25 +36,9 @@ pub(crate) fn features(context: &Context<'_>) -> Result<Verdict, String> {
     let mut counts = Counts::default();
     let mut notes = Vec::new();
     for (features, who) in FEATURE_SETS {
-        let core = [
-            "clippy",
-            "-p",
-            "staywire",
-            "--lib",
-            "--no-default-features",
-            "--features",
-        ];
-        let outcome = sh::run(
-            context
-                .repo
-                .cargo(&core)
-                .args([features, "--", "-D", "warnings"]),
-        );
-        counts.add(if outcome.is_ok() {
-            Counts::ONE_PASSED
-        } else {
-            Counts::ONE_FAILED
-        });
+        let core = ["clippy", "-p", "staywire", "--lib", "--no-default-features", "--features"];
+        let outcome = sh::run(context.repo.cargo(&core).args([features, "--", "-D", "warnings"]));
+        counts.add(if outcome.is_ok() { Counts::ONE_PASSED } else { Counts::ONE_FAILED });
         notes.extend(outcome.err().map(|why| format!("{who}: {why}")));
     }
     Ok(Verdict::Counted { counts, notes })

@@ -23,12 +23,9 @@ impl Repo {
     pub(crate) fn find() -> Result<Self, String> {
         let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
             .ok_or("start this as `cargo xtask`, which says where the checkout is")?;
-        let root = Path::new(&manifest_dir)
-            .parent()
-            .ok_or("the xtask crate stands in no folder")?;
-        Ok(Self {
-            root: root.to_path_buf(),
-        })
+        let root =
+            Path::new(&manifest_dir).parent().ok_or("the xtask crate stands in no folder")?;
+        Ok(Self { root: root.to_path_buf() })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -48,13 +45,9 @@ impl Repo {
         let metadata =
             sh::capture(&mut self.cargo(&["metadata", "--no-deps", "--format-version", "1"]))?;
         let key = "\"target_directory\":\"";
-        let start = metadata
-            .find(key)
-            .ok_or("cargo metadata names no target directory")?;
+        let start = metadata.find(key).ok_or("cargo metadata names no target directory")?;
         let rest = &metadata[start + key.len()..];
-        let end = rest
-            .find('"')
-            .ok_or("cargo metadata ends in the middle of a string")?;
+        let end = rest.find('"').ok_or("cargo metadata ends in the middle of a string")?;
         Ok(PathBuf::from(rest[..end].replace("\\\\", "\\")))
     }
 
@@ -72,15 +65,8 @@ impl Repo {
             return Ok(None);
         }
         let mut git = Command::new("git");
-        git.args([
-            "ls-files",
-            "--eol",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
-        .current_dir(&self.root);
+        git.args(["ls-files", "--eol", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(&self.root);
         let listing = sh::capture(&mut git)?;
         let mut sources = Vec::new();
         for entry in listing.split('\0') {
@@ -95,10 +81,7 @@ impl Repo {
             }
             let text = std::fs::read_to_string(&on_disk)
                 .map_err(|why| format!("{path} can't be read as text: {why}"))?;
-            sources.push(SourceFile {
-                path: path.to_owned(),
-                text,
-            });
+            sources.push(SourceFile { path: path.to_owned(), text });
         }
         Ok(Some(sources))
     }

@@ -10,14 +10,6 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<(), String> {
     if let Some(arg) = args.first() {
         return Err(format!("`cargo xtask schema` takes no `{arg}`"));
     }
-    let test = [
-        "test",
-        "-p",
-        "staywire",
-        "--features",
-        "schema",
-        "--test",
-        "schema",
-    ];
+    let test = ["test", "-p", "staywire", "--features", "schema", "--test", "schema"];
     sh::run(repo.cargo(&test).env("STAYWIRE_UPDATE_SCHEMA", "1"))
 }

@@ -33,11 +33,7 @@ struct Suite {
 
 /// In order of cost, so that a slip shows in seconds and not after the long ones.
 const SUITES: [Suite; 11] = [
-    Suite {
-        name: "format",
-        proves: "rustfmt would change nothing",
-        run: lint::format,
-    },
+    Suite { name: "format", proves: "rustfmt would change nothing", run: lint::format },
     Suite {
         name: "layers",
         proves: "no source reaches up or out of its layer",
@@ -63,11 +59,7 @@ const SUITES: [Suite; 11] = [
         proves: "the core builds with each part left out",
         run: lint::features,
     },
-    Suite {
-        name: "no-std",
-        proves: "the engine builds alone for WebAssembly",
-        run: wasm::no_std,
-    },
+    Suite { name: "no-std", proves: "the engine builds alone for WebAssembly", run: wasm::no_std },
     Suite {
         name: "unit",
         proves: "every test of every crate, examples in the docs too",
@@ -105,20 +97,12 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<(), String> {
         }
         return Ok(());
     }
-    let context = Context {
-        repo,
-        soak: options.soak,
-    };
+    let context = Context { repo, soak: options.soak };
     let mut reports = Vec::new();
     for suite in SUITES.iter().filter(|suite| options.wants(suite.name)) {
         println!("\n== {}: {}", suite.name, suite.proves);
         let report = run_one(suite, &context);
-        println!(
-            "-- {}: {} in {:.1} s",
-            report.name,
-            report.counts,
-            report.took.as_secs_f64()
-        );
+        println!("-- {}: {} in {:.1} s", report.name, report.counts, report.took.as_secs_f64());
         reports.push(report);
     }
     let total = print_table(&reports);
@@ -141,28 +125,14 @@ fn run_one(suite: &Suite, context: &Context<'_>) -> Report {
     for note in &notes {
         println!("{note}");
     }
-    Report {
-        name: suite.name,
-        counts,
-        took: start.elapsed(),
-        notes,
-    }
+    Report { name: suite.name, counts, took: start.elapsed(), notes }
 }
 
 fn print_table(reports: &[Report]) -> Counts {
     let mut total = Counts::default();
     let mut took = Duration::ZERO;
-    println!(
-        "\n{:<10} {:>7} {:>7} {:>8} {:>8}",
-        "suite", "passed", "failed", "skipped", "seconds"
-    );
-    for Report {
-        name,
-        counts,
-        took: suite_took,
-        ..
-    } in reports
-    {
+    println!("\n{:<10} {:>7} {:>7} {:>8} {:>8}", "suite", "passed", "failed", "skipped", "seconds");
+    for Report { name, counts, took: suite_took, .. } in reports {
         print_row(name, counts, *suite_took);
         total.add(*counts);
         took += *suite_took;
@@ -177,15 +147,8 @@ fn print_table(reports: &[Report]) -> Counts {
 }
 
 fn print_row(name: &str, counts: &Counts, took: Duration) {
-    let Counts {
-        passed,
-        failed,
-        skipped,
-    } = counts;
-    println!(
-        "{name:<10} {passed:>7} {failed:>7} {skipped:>8} {:>8.1}",
-        took.as_secs_f64()
-    );
+    let Counts { passed, failed, skipped } = counts;
+    println!("{name:<10} {passed:>7} {failed:>7} {skipped:>8} {:>8.1}", took.as_secs_f64());
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -213,10 +176,7 @@ impl Options {
         for name in &options.only {
             if !SUITES.iter().any(|suite| suite.name == name) {
                 let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
-                return Err(format!(
-                    "there is no suite `{name}`; there are: {}",
-                    known.join(", ")
-                ));
+                return Err(format!("there is no suite `{name}`; there are: {}", known.join(", ")));
             }
         }
         Ok(options)
@@ -245,20 +205,14 @@ mod tests {
     fn only_may_be_repeated_and_joined() {
         let options = parse(&["--only", "unit,docs", "--soak", "--only", "deny"]).unwrap();
         assert!(options.soak);
-        let wanted: Vec<_> = SUITES
-            .iter()
-            .map(|suite| suite.name)
-            .filter(|name| options.wants(name))
-            .collect();
+        let wanted: Vec<_> =
+            SUITES.iter().map(|suite| suite.name).filter(|name| options.wants(name)).collect();
         assert_eq!(wanted, ["unit", "docs", "deny"]);
     }
 
     #[test]
     fn an_unknown_suite_is_refused_with_the_names_there_are() {
         let why = parse(&["--only", "unity"]).unwrap_err();
-        assert!(
-            why.contains("`unity`") && why.contains("unit, docs"),
-            "{why}"
-        );
+        assert!(why.contains("`unity`") && why.contains("unit, docs"), "{why}");
     }
 }

@@ -24,12 +24,7 @@ pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
         // Something that does not compile, or dies half-way, prints no count of its own.
         counts.add(Counts::ONE_FAILED);
     }
-    notes.extend(
-        tally
-            .ignored()
-            .iter()
-            .map(|test| format!("skipped: {test}")),
-    );
+    notes.extend(tally.ignored().iter().map(|test| format!("skipped: {test}")));
     Ok(Verdict::Counted { counts, notes })
 }
 
@@ -39,9 +34,7 @@ fn commands(repo: &Repo, soak: bool) -> Vec<Command> {
     }
     // In two runs, because an ignored example in the documentation is one that can't be run at all.
     let mut tests = repo.cargo(&EVERYTHING);
-    tests
-        .args(["--tests", "--", "--include-ignored"])
-        .env("STAYWIRE_SOAK", "1");
+    tests.args(["--tests", "--", "--include-ignored"]).env("STAYWIRE_SOAK", "1");
     let mut examples = repo.cargo(&EVERYTHING);
     examples.arg("--doc");
     vec![tests, examples]

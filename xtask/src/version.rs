@@ -18,18 +18,12 @@ pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
     let version = root
         .and_then(|file| toml_value(&file.text, "workspace.package", "version"))
         .ok_or("Cargo.toml states no [workspace.package] version")?;
-    let complaints: Vec<_> = sources
-        .iter()
-        .filter_map(|file| complaint(file, version))
-        .collect();
+    let complaints: Vec<_> = sources.iter().filter_map(|file| complaint(file, version)).collect();
     if complaints.is_empty() {
         println!("{version} everywhere");
         return Ok(Verdict::Passed);
     }
-    Err(format!(
-        "the workspace is at {version}, but\n{}",
-        complaints.join("\n")
-    ))
+    Err(format!("the workspace is at {version}, but\n{}", complaints.join("\n")))
 }
 
 /// What is wrong with the version that a file states, if it is a file that states one.
@@ -48,9 +42,7 @@ fn complaint(file: &SourceFile, version: &str) -> Option<String> {
 
 fn cargo(text: &str, version: &str) -> Result<(), String> {
     for line in text.lines().filter(|line| line.starts_with("staywire")) {
-        let stated = line
-            .split_once("version = \"")
-            .and_then(|(_, rest)| rest.split('"').next());
+        let stated = line.split_once("version = \"").and_then(|(_, rest)| rest.split('"').next());
         if stated.is_some_and(|stated| stated.trim_start_matches('=') != version) {
             return Err(format!("asks for another version: {line}"));
         }
@@ -90,26 +82,17 @@ fn python(text: &str, version: &str) -> Result<(), String> {
 
 fn maven(text: &str, version: &str) -> Result<(), String> {
     // The project's own version stands before everything that has versions of its own.
-    let own = [
-        "<dependencies",
-        "<dependencyManagement",
-        "<build",
-        "<profiles",
-    ]
-    .iter()
-    .filter_map(|section| text.find(section))
-    .min()
-    .map_or(text, |end| &text[..end]);
-    let stated = own
-        .split_once("<version>")
-        .and_then(|(_, rest)| rest.split('<').next());
+    let own = ["<dependencies", "<dependencyManagement", "<build", "<profiles"]
+        .iter()
+        .filter_map(|section| text.find(section))
+        .min()
+        .map_or(text, |end| &text[..end]);
+    let stated = own.split_once("<version>").and_then(|(_, rest)| rest.split('<').next());
     same(stated, version)
 }
 
 fn changelog(text: &str, version: &str) -> Result<(), String> {
-    let top = text
-        .lines()
-        .find_map(|line| line.strip_prefix("## [")?.split(']').next());
+    let top = text.lines().find_map(|line| line.strip_prefix("## [")?.split(']').next());
     same(top, version).map_err(|why| format!("the top entry {why}"))
 }
 
@@ -142,30 +125,15 @@ mod tests {
     use super::*;
 
     fn check(path: &str, text: &str) -> Option<String> {
-        complaint(
-            &SourceFile {
-                path: path.to_owned(),
-                text: text.to_owned(),
-            },
-            "0.1.0",
-        )
+        complaint(&SourceFile { path: path.to_owned(), text: text.to_owned() }, "0.1.0")
     }
 
     #[test]
     fn a_crate_inherits_states_the_same_or_is_never_released() {
+        assert_eq!(check("core/Cargo.toml", "[package]\nversion.workspace = true\n"), None);
+        assert_eq!(check("a/Cargo.toml", "[package]\nversion = \"0.1.0\"\n"), None);
         assert_eq!(
-            check("core/Cargo.toml", "[package]\nversion.workspace = true\n"),
-            None
-        );
-        assert_eq!(
-            check("a/Cargo.toml", "[package]\nversion = \"0.1.0\"\n"),
-            None
-        );
-        assert_eq!(
-            check(
-                "a/Cargo.toml",
-                "[package]\nversion = \"0.0.0\"\npublish = false\n"
-            ),
+            check("a/Cargo.toml", "[package]\nversion = \"0.0.0\"\npublish = false\n"),
             None
         );
         let why = check("a/Cargo.toml", "[package]\nversion = \"0.2.0\"\n").unwrap();
@@ -181,16 +149,10 @@ mod tests {
 
     #[test]
     fn other_ecosystems_state_it_too() {
-        assert_eq!(
-            check("w/package.json", "{\n  \"version\": \"0.1.0\",\n}\n"),
-            None
-        );
+        assert_eq!(check("w/package.json", "{\n  \"version\": \"0.1.0\",\n}\n"), None);
         assert_eq!(check("w/package.json", "{\n  \"private\": true\n}\n"), None);
         assert!(check("w/package.json", "{\n  \"name\": \"staywire\"\n}\n").is_some());
-        assert_eq!(
-            check("p/pyproject.toml", "[project]\ndynamic = [\"version\"]\n"),
-            None
-        );
+        assert_eq!(check("p/pyproject.toml", "[project]\ndynamic = [\"version\"]\n"), None);
         assert!(check("p/pyproject.toml", "[project]\nversion = \"0.1.1\"\n").is_some());
         let pom = "<project><version>0.1.0</version><dependencies><version>9</version>";
         assert_eq!(check("k/pom.xml", pom), None);
@@ -199,10 +161,7 @@ mod tests {
 
     #[test]
     fn the_changelog_starts_with_this_version() {
-        assert_eq!(
-            check("CHANGELOG.md", "# Changelog\n\n## [0.1.0] - unreleased\n"),
-            None
-        );
+        assert_eq!(check("CHANGELOG.md", "# Changelog\n\n## [0.1.0] - unreleased\n"), None);
         assert!(check("CHANGELOG.md", "# Changelog\n\n## [0.0.9] - 2026-01-01\n").is_some());
     }
 }

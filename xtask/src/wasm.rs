@@ -50,15 +50,7 @@ pub(crate) fn no_std(context: &Context<'_>) -> Result<Verdict, String> {
         return Err("core/src/lib.rs is not `no_std` when its features are off".to_owned());
     }
     ensure_target(repo)?;
-    let engine = [
-        "build",
-        "-p",
-        "staywire",
-        "--lib",
-        "--no-default-features",
-        "--target",
-        TARGET,
-    ];
+    let engine = ["build", "-p", "staywire", "--lib", "--no-default-features", "--target", TARGET];
     sh::run(&mut repo.cargo(&engine))?;
     Ok(Verdict::Passed)
 }
@@ -67,9 +59,7 @@ pub(crate) fn size(context: &Context<'_>) -> Result<Verdict, String> {
     let Sizes { gzipped, .. } = build(context.repo)?;
     if gzipped > BUDGET {
         let over = gzipped - BUDGET;
-        return Err(format!(
-            "{gzipped} bytes gzipped, {over} over the budget of {BUDGET}"
-        ));
+        return Err(format!("{gzipped} bytes gzipped, {over} over the budget of {BUDGET}"));
     }
     Ok(Verdict::Passed)
 }
@@ -79,21 +69,10 @@ fn build(repo: &Repo) -> Result<Sizes, String> {
     ensure_node()?;
     ensure_target(repo)?;
     let wasm_opt = wasm_opt()?;
-    let cargo_build = [
-        "build",
-        "-p",
-        "staywire-wasm",
-        "--profile",
-        "wasm",
-        "--target",
-        TARGET,
-    ];
+    let cargo_build = ["build", "-p", "staywire-wasm", "--profile", "wasm", "--target", TARGET];
     sh::run(&mut repo.cargo(&cargo_build))?;
     let target_dir = repo.target_dir()?;
-    let compiled = target_dir
-        .join(TARGET)
-        .join("wasm")
-        .join("staywire_wasm.wasm");
+    let compiled = target_dir.join(TARGET).join("wasm").join("staywire_wasm.wasm");
     let package = target_dir.join("wasm-package");
     std::fs::create_dir_all(&package)
         .map_err(|why| format!("{} can't be made: {why}", package.display()))?;
@@ -120,24 +99,17 @@ fn measure(module: &Path) -> Result<Sizes, String> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let zipped = encoder.write_all(&bytes).and_then(|()| encoder.finish());
     let zipped = zipped.map_err(|why| format!("gzip failed: {why}"))?;
-    Ok(Sizes {
-        raw: bytes.len(),
-        gzipped: zipped.len(),
-    })
+    Ok(Sizes { raw: bytes.len(), gzipped: zipped.len() })
 }
 
 fn ensure_target(repo: &Repo) -> Result<(), String> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .current_dir(repo.root());
+    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(repo.root());
     if Path::new(sh::capture(&mut rustc)?.trim()).is_dir() {
         return Ok(());
     }
     let mut rustup = Command::new("rustup");
-    rustup
-        .args(["target", "add", TARGET])
-        .current_dir(repo.root());
+    rustup.args(["target", "add", TARGET]).current_dir(repo.root());
     sh::run(&mut rustup).map_err(|why| {
         format!(
             "{why}\nThe standard library for {TARGET} is missing. Where rustup can't fetch it, a \
@@ -158,13 +130,7 @@ fn ensure_node() -> Result<(), String> {
 }
 
 fn node_major(version: &str) -> Option<u32> {
-    version
-        .trim()
-        .strip_prefix('v')?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
 /// The script to run with node.
@@ -172,18 +138,8 @@ fn wasm_opt() -> Result<PathBuf, String> {
     let dir = cache::tool("binaryen", BINARYEN, |dir| {
         // npm is a script on Windows, which is not started by its bare name.
         let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-        npm.args([
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            "--prefix",
-        ]);
-        sh::run(
-            npm.arg(dir)
-                .arg(format!("binaryen@{BINARYEN}"))
-                .current_dir(dir),
-        )
+        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
+        sh::run(npm.arg(dir).arg(format!("binaryen@{BINARYEN}")).current_dir(dir))
     })?;
     Ok(dir.join("node_modules/binaryen/bin/wasm-opt"))
 }

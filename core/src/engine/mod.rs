@@ -307,6 +307,11 @@ impl Engine {
         room.epoch.as_deref().map(|epoch| (epoch, room.position))
     }
 
+    /// Whether this link is still wanted.
+    pub fn has_link(&self, link: LinkId) -> bool {
+        self.links.find(link).is_some()
+    }
+
     /// The epoch that a room's position belongs to.
     pub fn epoch(&self, room: RoomId) -> Option<Epoch> {
         self.rooms.get(room)?.epoch.clone()

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::time::Time;
 
 /// Names a room in the engine; its text stays with the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomId(pub u32);
 
 /// Names one life of a room's log. Opaque: only equality means anything.

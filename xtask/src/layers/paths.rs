@@ -29,19 +29,12 @@ pub(super) fn named(source: &str) -> Vec<NamedPath> {
             let mut segments = vec![first.clone()];
             at += 1;
             while is(&tokens, at, &Kind::Colons)
-                && let Some(Token {
-                    kind: Kind::Word(next),
-                    ..
-                }) = tokens.get(at + 1)
+                && let Some(Token { kind: Kind::Word(next), .. }) = tokens.get(at + 1)
             {
                 segments.push(next.clone());
                 at += 2;
             }
-            paths.push(NamedPath {
-                line,
-                segments,
-                is_import: false,
-            });
+            paths.push(NamedPath { line, segments, is_import: false });
         } else {
             at += 1;
         }
@@ -109,11 +102,7 @@ fn read_use(
             Kind::Mark(_) => break,
         }
     }
-    paths.push(NamedPath {
-        line,
-        segments,
-        is_import: true,
-    });
+    paths.push(NamedPath { line, segments, is_import: true });
     at
 }
 
@@ -177,10 +166,7 @@ fn tokens(source: &str) -> Vec<Token> {
             '"' => string(rest),
             '\'' => quote(rest),
             ':' if rest.starts_with("::") => {
-                tokens.push(Token {
-                    line,
-                    kind: Kind::Colons,
-                });
+                tokens.push(Token { line, kind: Kind::Colons });
                 2
             }
             'r' | 'b' | 'c' if prefixed_string(rest).is_some() => {
@@ -189,18 +175,12 @@ fn tokens(source: &str) -> Vec<Token> {
             _ if first.is_alphanumeric() || first == '_' => {
                 let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
                 let word = &rest[..end.unwrap_or(rest.len())];
-                tokens.push(Token {
-                    line,
-                    kind: Kind::Word(word.to_owned()),
-                });
+                tokens.push(Token { line, kind: Kind::Word(word.to_owned()) });
                 word.len()
             }
             _ if first.is_whitespace() => first.len_utf8(),
             _ => {
-                tokens.push(Token {
-                    line,
-                    kind: Kind::Mark(first),
-                });
+                tokens.push(Token { line, kind: Kind::Mark(first) });
                 first.len_utf8()
             }
         };
@@ -259,9 +239,7 @@ fn prefixed_string(rest: &str) -> Option<usize> {
         return (hashes == 0).then(|| prefix + string(body));
     }
     let close = format!("\"{}", "#".repeat(hashes));
-    let length = opened[1..]
-        .find(&close)
-        .map_or(opened.len(), |end| 1 + end + close.len());
+    let length = opened[1..].find(&close).map_or(opened.len(), |end| 1 + end + close.len());
     Some(prefix + hashes + length)
 }
 
@@ -272,9 +250,7 @@ fn quote(rest: &str) -> usize {
         // Behind the escaped character, which may itself be a quote.
         (Some((_, '\\')), Some((at, escaped))) => {
             let from = at + escaped.len_utf8();
-            rest[from..]
-                .find('\'')
-                .map_or(rest.len(), |end| from + end + 1)
+            rest[from..].find('\'').map_or(rest.len(), |end| from + end + 1)
         }
         (Some(_), Some((at, '\''))) => at + 1,
         _ => 1,
@@ -286,10 +262,7 @@ mod tests {
     use super::*;
 
     fn read(source: &str) -> Vec<String> {
-        named(source)
-            .into_iter()
-            .map(|path| path.segments.join("::"))
-            .collect()
+        named(source).into_iter().map(|path| path.segments.join("::")).collect()
     }
 
     #[test]
@@ -319,14 +292,8 @@ mod tests {
     #[test]
     fn a_test_item_ends_where_it_ends() {
         assert_eq!(read("#[cfg(test)] #[path = \"x\"] mod t; a::b"), ["a::b"]);
-        assert_eq!(
-            read("#[cfg(test)] const T: [u8; 2] = [x; 2]; a::b"),
-            ["a::b"]
-        );
-        assert_eq!(
-            read("#[cfg(test)] mod t { fn f() { { x } } } a::b"),
-            ["a::b"]
-        );
+        assert_eq!(read("#[cfg(test)] const T: [u8; 2] = [x; 2]; a::b"), ["a::b"]);
+        assert_eq!(read("#[cfg(test)] mod t { fn f() { { x } } } a::b"), ["a::b"]);
         assert_eq!(read("#![cfg(test)] a::b"), Vec::<String>::new());
     }
 }

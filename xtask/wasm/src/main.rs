@@ -24,9 +24,7 @@ fn main() -> ExitCode {
         // Names and producers are for debugging and would be bytes in every download.
         .remove_name_section(true)
         .remove_producers_section(true);
-    let outcome = bindgen
-        .web(true)
-        .and_then(|bindgen| bindgen.generate(&out_dir));
+    let outcome = bindgen.web(true).and_then(|bindgen| bindgen.generate(&out_dir));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

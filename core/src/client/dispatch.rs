@@ -1,0 +1,406 @@
+//! Between the connection's task and the application: who waits for what.
+//!
+//! It runs in the connection's task, calls no code of the application, and hands everything over
+//! through channels and queues.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::JoinFrom;
+use super::error::{CallError, JoinError, PublishError, SendError};
+use super::events::ClientEvent;
+use super::queue::{Bounds, EventQueue, RoomQueue};
+use super::room::Room;
+use super::token::Source;
+use crate::connection::{Body, Connection, Notice, Refusal};
+use crate::driver::{App, Credential, ProviderError};
+use crate::engine::{
+    CallFailure, From, Now, OutboxFull, PublishFailure, RoomFailure, RoomId, State, Time,
+};
+
+/// What the application asks for. A `key` names a request that can be cancelled.
+pub(super) enum Command {
+    Connect,
+    Close,
+    Wake,
+    NetworkChanged,
+    Online(bool),
+    Subscribe {
+        queue: EventQueue,
+    },
+    Join {
+        key: u64,
+        name: String,
+        from: JoinFrom,
+        joined: oneshot::Sender<Result<Room, JoinError>>,
+    },
+    Leave {
+        room: RoomId,
+    },
+    CaughtUp {
+        room: RoomId,
+    },
+    Call {
+        key: u64,
+        method: String,
+        data: Box<RawValue>,
+        idempotent: bool,
+        timeout: Duration,
+        answered: oneshot::Sender<Result<Box<RawValue>, CallError>>,
+    },
+    Publish {
+        key: u64,
+        room: String,
+        kind: String,
+        body: Body,
+        published: oneshot::Sender<Result<Box<RawValue>, PublishError>>,
+    },
+    Send {
+        key: u64,
+        kind: String,
+        data: Box<RawValue>,
+        sent: oneshot::Sender<Result<(), SendError>>,
+    },
+    Cancel {
+        key: u64,
+    },
+}
+
+/// The application's end of a request: dropping it cancels.
+pub(super) struct Request<T> {
+    key: u64,
+    commands: mpsc::UnboundedSender<Command>,
+    answer: oneshot::Receiver<T>,
+    answered: bool,
+}
+
+impl<T> Request<T> {
+    pub(super) fn new(
+        key: u64,
+        commands: mpsc::UnboundedSender<Command>,
+        answer: oneshot::Receiver<T>,
+    ) -> Self {
+        Self { key, commands, answer, answered: false }
+    }
+
+    /// The answer; `None` if the connection's task is gone.
+    pub(super) async fn answer(mut self) -> Option<T> {
+        let answer = (&mut self.answer).await.ok();
+        self.answered = true;
+        answer
+    }
+}
+
+impl<T> Drop for Request<T> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let _ = self.commands.send(Command::Cancel { key: self.key });
+        }
+    }
+}
+
+/// Who waits for the end of a call, publish or event.
+enum Waiter {
+    Call(oneshot::Sender<Result<Box<RawValue>, CallError>>),
+    Publish(oneshot::Sender<Result<Box<RawValue>, PublishError>>),
+    Send(oneshot::Sender<Result<(), SendError>>),
+}
+
+struct JoinedRoom {
+    queue: RoomQueue,
+    /// Until the server answers.
+    waiter: Option<(u64, Room, oneshot::Sender<Result<Room, JoinError>>)>,
+}
+
+/// What a key stands for.
+#[derive(Clone, Copy)]
+enum Keyed {
+    Room(RoomId),
+    Message(u32),
+}
+
+pub(super) struct Dispatcher {
+    commands: mpsc::WeakUnboundedSender<Command>,
+    source: Option<Source>,
+    state: watch::Sender<State>,
+    bounds: Bounds,
+    rooms: HashMap<RoomId, JoinedRoom>,
+    waiters: HashMap<u32, (u64, Waiter)>,
+    keys: HashMap<u64, Keyed>,
+    subscribers: Vec<EventQueue>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(
+        commands: mpsc::WeakUnboundedSender<Command>,
+        source: Option<Source>,
+        state: watch::Sender<State>,
+        bounds: Bounds,
+    ) -> Self {
+        Self {
+            commands,
+            source,
+            state,
+            bounds,
+            rooms: HashMap::new(),
+            waiters: HashMap::new(),
+            keys: HashMap::new(),
+            subscribers: Vec::new(),
+        }
+    }
+
+    fn join(
+        &mut self,
+        (key, name): (u64, String),
+        from: JoinFrom,
+        joined: oneshot::Sender<Result<Room, JoinError>>,
+        connection: &mut Connection,
+        now: Now,
+    ) {
+        let from = match from {
+            JoinFrom::Tip => From::Tip,
+            JoinFrom::History(most) => From::History(most),
+            JoinFrom::Position { epoch, offset } => From::Position { epoch: epoch.into(), offset },
+        };
+        let Some(commands) = self.commands.upgrade() else { return };
+        match connection.join(&name, from, now) {
+            Ok(id) => {
+                let queue = RoomQueue::new(self.bounds);
+                let room = Room::new(id, name, commands, queue.clone());
+                self.keys.insert(key, Keyed::Room(id));
+                self.rooms.insert(id, JoinedRoom { queue, waiter: Some((key, room, joined)) });
+            }
+            Err(_) => {
+                let _ = joined.send(Err(JoinError::TooManyRooms));
+            }
+        }
+    }
+
+    fn wait(&mut self, key: u64, id: u32, waiter: Waiter) {
+        self.waiters.insert(id, (key, waiter));
+        self.keys.insert(key, Keyed::Message(id));
+    }
+
+    fn waiter(&mut self, id: u32) -> Option<Waiter> {
+        let (key, waiter) = self.waiters.remove(&id)?;
+        self.keys.remove(&key);
+        Some(waiter)
+    }
+
+    fn cancel(&mut self, key: u64, connection: &mut Connection) {
+        match self.keys.remove(&key) {
+            Some(Keyed::Room(room)) => {
+                self.rooms.remove(&room);
+                connection.leave(room);
+            }
+            Some(Keyed::Message(id)) => match self.waiters.remove(&id) {
+                Some((_, Waiter::Call(_))) => connection.cancel_call(id),
+                Some(_) => {
+                    connection.withdraw(id);
+                }
+                None => {}
+            },
+            None => {}
+        }
+    }
+
+    fn answered(&mut self, id: u32, result: Result<Box<RawValue>, Refusal>) {
+        // A receiver that is gone has been cancelled, or will be: nobody is left to tell.
+        match self.waiter(id) {
+            Some(Waiter::Call(waiter)) => {
+                let _ = waiter.send(result.map_err(CallError::Refused));
+            }
+            Some(Waiter::Publish(waiter)) => {
+                let _ = waiter.send(result.map_err(PublishError::refused));
+            }
+            Some(Waiter::Send(_)) | None => {}
+        }
+    }
+
+    fn message_failed(&mut self, id: u32, reason: PublishFailure) {
+        match self.waiter(id) {
+            Some(Waiter::Publish(waiter)) => {
+                let _ = waiter.send(Err(match reason {
+                    PublishFailure::Uncertain => PublishError::Uncertain,
+                    PublishFailure::Dropped => PublishError::Dropped,
+                    PublishFailure::Unsupported => PublishError::Unsupported,
+                    PublishFailure::Closed => PublishError::Closed,
+                }));
+            }
+            Some(Waiter::Send(waiter)) => {
+                let _ = waiter.send(Err(match reason {
+                    PublishFailure::Dropped => SendError::Dropped,
+                    _ => SendError::Closed,
+                }));
+            }
+            Some(Waiter::Call(_)) | None => {}
+        }
+    }
+
+    fn room_failed(&mut self, id: RoomId, reason: RoomFailure, refusal: Option<Refusal>) {
+        let Some(room) = self.rooms.remove(&id) else { return };
+        let error = match (reason, refusal) {
+            (RoomFailure::Refused, Some(refusal)) => JoinError::Refused(refusal),
+            (RoomFailure::Refused, None) | (RoomFailure::Closed, _) => JoinError::Closed,
+            (RoomFailure::Unsupported, _) => JoinError::Unsupported,
+        };
+        match room.waiter {
+            Some((key, _, waiter)) => {
+                self.keys.remove(&key);
+                let _ = waiter.send(Err(error));
+            }
+            None => room.queue.end(error),
+        }
+    }
+
+    fn tell_subscribers(&mut self, event: &ClientEvent) {
+        self.subscribers.retain(EventQueue::is_read);
+        for queue in &self.subscribers {
+            queue.push(event.clone());
+        }
+    }
+
+    fn show(&mut self, state: State) {
+        self.state.send_replace(state);
+        if matches!(state, State::Closed { .. }) {
+            for queue in self.subscribers.drain(..) {
+                queue.close();
+            }
+        }
+    }
+}
+
+impl App for Dispatcher {
+    type Command = Command;
+
+    fn command(&mut self, command: Command, connection: &mut Connection, now: Now) {
+        match command {
+            Command::Connect => connection.connect(now),
+            Command::Close => connection.close(),
+            Command::Wake => connection.handle_wake(now),
+            Command::NetworkChanged => connection.handle_network_changed(now),
+            Command::Online(online) => connection.handle_online(online, now),
+            Command::Subscribe { queue } => {
+                if matches!(connection.engine().state(), State::Closed { .. }) {
+                    queue.close();
+                } else {
+                    self.subscribers.push(queue);
+                }
+            }
+            Command::Join { key, name, from, joined } => {
+                self.join((key, name), from, joined, connection, now);
+            }
+            Command::Leave { room } => {
+                self.rooms.remove(&room);
+                connection.leave(room);
+            }
+            Command::CaughtUp { room } => connection.room_caught_up(room),
+            Command::Call { key, method, data, idempotent, timeout, answered } => {
+                let deadline = after(now, timeout);
+                match connection.call(&method, Some(data), idempotent, Some(deadline), now) {
+                    Ok(id) => self.wait(key, id, Waiter::Call(answered)),
+                    Err(_) => {
+                        let _ = answered.send(Err(CallError::TooManyCalls));
+                    }
+                }
+            }
+            Command::Publish { key, room, kind, body, published } => {
+                match connection.publish(&room, &kind, body, now) {
+                    Ok(id) => self.wait(key, id, Waiter::Publish(published)),
+                    Err(OutboxFull { bytes }) => {
+                        let _ = published.send(Err(PublishError::OutboxFull { bytes }));
+                    }
+                }
+            }
+            Command::Send { key, kind, data, sent } => {
+                match connection.send_event(&kind, Some(data), now) {
+                    Ok(id) => self.wait(key, id, Waiter::Send(sent)),
+                    Err(OutboxFull { bytes }) => {
+                        let _ = sent.send(Err(SendError::OutboxFull { bytes }));
+                    }
+                }
+            }
+            Command::Cancel { key } => self.cancel(key, connection),
+        }
+    }
+
+    fn notice(&mut self, notice: Notice, connection: &mut Connection, _now: Now) {
+        match notice {
+            Notice::State { state, .. } => self.show(state),
+            Notice::Joined { room, epoch, offset } => {
+                let Some(joined) = self.rooms.get_mut(&room) else { return };
+                joined.queue.begin(epoch, offset);
+                if let Some((key, room, waiter)) = joined.waiter.take() {
+                    self.keys.remove(&key);
+                    // A room that nobody takes is dropped, and so left.
+                    let _ = waiter.send(Ok(room));
+                }
+            }
+            Notice::Snapshot { room, data } => {
+                if let Some(room) = self.rooms.get(&room) {
+                    room.queue.push_snapshot(data);
+                }
+            }
+            Notice::Gap(gap) => match gap.room {
+                Some(room) => {
+                    if let Some(room) = self.rooms.get(&room) {
+                        room.queue.push_gap(gap);
+                    }
+                }
+                None => self.tell_subscribers(&ClientEvent::Gap(gap)),
+            },
+            Notice::RoomFailed { room, reason, refusal } => self.room_failed(room, reason, refusal),
+            Notice::Events { room: Some(id), epoch, events } => {
+                let Some(room) = self.rooms.get(&id) else { return };
+                if let Some((epoch, offset)) = room.queue.push(&epoch, events) {
+                    connection.room_overflowed(id, &epoch, offset);
+                }
+            }
+            Notice::Events { room: None, events, .. } => {
+                for event in events {
+                    self.tell_subscribers(&ClientEvent::Event(event));
+                }
+            }
+            Notice::Answered { id, result } => self.answered(id, result),
+            Notice::CallFailed { id, reason } => {
+                if let Some(Waiter::Call(waiter)) = self.waiter(id) {
+                    let _ = waiter.send(Err(match reason {
+                        CallFailure::Interrupted => CallError::Interrupted,
+                        CallFailure::TimedOut => CallError::TimedOut,
+                        CallFailure::Unsupported => CallError::Unsupported,
+                        CallFailure::Closed => CallError::Closed,
+                    }));
+                }
+            }
+            Notice::PublishFailed { id, reason } => self.message_failed(id, reason),
+            Notice::EventSent { id } => {
+                if let Some(Waiter::Send(waiter)) = self.waiter(id) {
+                    let _ = waiter.send(Ok(()));
+                }
+            }
+            Notice::Unreadable { error } => {
+                tracing::warn!(%error, "the server sent an unreadable frame");
+                self.tell_subscribers(&ClientEvent::Unreadable(error));
+            }
+            Notice::ServerError { refusal } => {
+                tracing::debug!(%refusal, "the server refused");
+                self.tell_subscribers(&ClientEvent::ServerError(refusal));
+            }
+        }
+    }
+
+    fn token(&mut self) -> BoxFuture<'static, Result<Credential, ProviderError>> {
+        match &self.source {
+            Some(source) => source.ask(),
+            None => Box::pin(std::future::ready(Err("no token provider is set".into()))),
+        }
+    }
+}
+
+fn after(now: Now, timeout: Duration) -> Time {
+    now.time + crate::engine::Millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
+}

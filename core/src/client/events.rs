@@ -1,0 +1,59 @@
+//! What belongs to no room.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+
+use super::queue::EventQueue;
+use crate::connection::Refusal;
+use crate::engine::Gap;
+use crate::wire::{Event, WireError};
+
+/// Something that belongs to no room.
+#[derive(Debug, Clone)]
+pub enum ClientEvent {
+    /// An event of a `plain` server, or a frame of a type that this version doesn't know.
+    Event(Event),
+    /// Events may have been missed. On `plain` this follows every reconnect, since nobody can
+    /// prove the opposite.
+    Gap(Gap),
+    /// The server sent something that can't be read.
+    Unreadable(WireError),
+    /// The server refused the connection, or said why it ends it.
+    ServerError(Refusal),
+}
+
+impl ClientEvent {
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Event(event) => event.size(),
+            _ => 0,
+        }
+    }
+}
+
+/// A stream of [`ClientEvent`]s. It ends when the client closes.
+#[derive(Debug)]
+pub struct Events {
+    queue: EventQueue,
+}
+
+impl Events {
+    pub(super) fn new(queue: EventQueue) -> Self {
+        Self { queue }
+    }
+
+    /// The next one; `None` once the client is closed. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<ClientEvent> {
+        std::future::poll_fn(|cx| self.queue.poll(cx)).await
+    }
+}
+
+impl Stream for Events {
+    type Item = ClientEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.queue.poll(cx)
+    }
+}

@@ -1,0 +1,140 @@
+//! One WebSocket: read always, written when it can be.
+//!
+//! A socket that doesn't take more never keeps us from reading: the peer's pings are answered
+//! however slow the way out is.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Message as WsMessage, Utf8Bytes};
+
+use super::SendQueue;
+use super::dial::Socket;
+use crate::connection::Message;
+use crate::engine::LinkId;
+
+/// What a socket brought.
+#[derive(Debug)]
+pub(super) enum LinkEvent {
+    Text(Bytes),
+    Binary(Bytes),
+    Heard,
+    /// It is over, with the peer's close code if it gave one.
+    Closed(Option<u16>),
+}
+
+pub(super) struct Link {
+    id: LinkId,
+    socket: WebSocketStream<Socket>,
+    queue: SendQueue,
+    unflushed: bool,
+    close_code: Option<u16>,
+    /// We said goodbye: nothing more is read from it.
+    closing: bool,
+    said_goodbye: bool,
+    /// When a goodbye that gets no answer is given up.
+    linger: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Link {
+    /// How long a closing handshake may take.
+    const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+    pub(super) fn new(id: LinkId, socket: WebSocketStream<Socket>) -> Self {
+        Self {
+            id,
+            socket,
+            queue: SendQueue::new(),
+            unflushed: false,
+            close_code: None,
+            closing: false,
+            said_goodbye: false,
+            linger: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> LinkId {
+        self.id
+    }
+
+    pub(super) fn queue(&mut self, message: Message) {
+        if !self.closing {
+            self.queue.push_back(message);
+        }
+    }
+
+    pub(super) fn begin_close(&mut self) {
+        self.closing = true;
+        self.linger = Some(Box::pin(tokio::time::sleep(Self::LINGER)));
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<LinkEvent> {
+        if self.write(cx).is_err() {
+            return Poll::Ready(LinkEvent::Closed(self.close_code));
+        }
+        if let Some(linger) = &mut self.linger
+            && linger.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(LinkEvent::Closed(None));
+        }
+        loop {
+            return match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(None | Some(Err(_))) => Poll::Ready(LinkEvent::Closed(self.close_code)),
+                Poll::Ready(Some(Ok(message))) => match message {
+                    WsMessage::Close(frame) => {
+                        self.close_code = frame.map(|frame| frame.code.into());
+                        continue;
+                    }
+                    _ if self.closing => continue,
+                    WsMessage::Text(text) => Poll::Ready(LinkEvent::Text(Bytes::from(text))),
+                    WsMessage::Binary(bytes) => Poll::Ready(LinkEvent::Binary(bytes)),
+                    _ => Poll::Ready(LinkEvent::Heard),
+                },
+            };
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
+        let mut socket = Pin::new(&mut self.socket);
+        while !self.queue.is_empty() {
+            match socket.as_mut().poll_ready(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(ready) => ready.map_err(drop)?,
+            }
+            let Some(message) = self.queue.pop_front() else { break };
+            let message = match message {
+                Message::Text(text) => WsMessage::Text(Utf8Bytes::from(text)),
+                Message::Binary(bytes) => WsMessage::Binary(bytes),
+            };
+            socket.as_mut().start_send(message).map_err(drop)?;
+            self.unflushed = true;
+        }
+        if self.closing && !self.said_goodbye {
+            match socket.as_mut().poll_ready(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(ready) => ready.map_err(drop)?,
+            }
+            // `normal` (1000): RFC 6455, 7.4.1.
+            let goodbye = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+            socket.as_mut().start_send(WsMessage::Close(Some(goodbye))).map_err(drop)?;
+            self.said_goodbye = true;
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            match socket.poll_flush(cx) {
+                Poll::Pending => {}
+                Poll::Ready(flushed) => {
+                    flushed.map_err(drop)?;
+                    self.unflushed = false;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,296 @@
+//! The connection on tokio: sockets, clocks and tasks for a machine that has none of its own.
+//!
+//! One task owns a [`Connection`] and everything that belongs to it. It decides nothing: it
+//! performs what the connection asks for and reports what happened. No lock is held here, and the
+//! application's code never runs in this task, so that neither can stall the other.
+
+mod dial;
+mod link;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::connection::{Action, Connection, Notice};
+use crate::engine::{LinkId, Now, Time, TokenAnswer, TokenRequest, WallTime};
+
+pub use dial::UrlError;
+pub(crate) use dial::{DialConfig, parse_url};
+use dial::{DialFailure, Opened};
+use link::{Link, LinkEvent};
+#[cfg(feature = "tls")]
+pub(crate) use tls::TlsConfig;
+
+/// Why a token provider gave no token.
+pub(crate) type ProviderError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A token and the end of its life.
+#[derive(Clone)]
+pub(crate) struct Credential {
+    pub(crate) value: String,
+    pub(crate) ends: Option<WallTime>,
+}
+
+/// The application's side of a connection: gives commands, takes notices.
+pub(crate) trait App: Send + 'static {
+    /// What the application may ask for.
+    type Command: Send + 'static;
+
+    /// Carries a command out.
+    fn command(&mut self, command: Self::Command, connection: &mut Connection, now: Now);
+
+    /// Takes a notice.
+    fn notice(&mut self, notice: Notice, connection: &mut Connection, now: Now);
+
+    /// Asks for a token.
+    fn token(&mut self) -> BoxFuture<'static, Result<Credential, ProviderError>>;
+}
+
+/// Both clocks of this machine. The monotonic one stands still in sleep on Linux and macOS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let wall = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        Now { time: self.time(Instant::now()), wall: WallTime(wall) }
+    }
+
+    pub(crate) fn instant(&self, time: Time) -> Instant {
+        self.origin + std::time::Duration::from_millis(time.0)
+    }
+
+    fn time(&self, instant: Instant) -> Time {
+        let elapsed = instant.saturating_duration_since(self.origin);
+        Time(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Runs a connection until every handle to it is gone. `credential` is the token to begin with;
+/// the provider's answers replace it.
+pub(crate) async fn run<A: App>(
+    app: A,
+    commands: mpsc::UnboundedReceiver<A::Command>,
+    connection: Connection,
+    dial: DialConfig,
+    clock: Clock,
+    credential: Option<Credential>,
+) {
+    let mut driver = Driver {
+        app,
+        commands,
+        connection,
+        dial,
+        clock,
+        credential,
+        links: Vec::new(),
+        dials: FuturesUnordered::new(),
+        token: None,
+        abandoned: false,
+        turn: 0,
+    };
+    driver.run().await;
+}
+
+type DialFuture = BoxFuture<'static, (LinkId, Result<Opened, DialFailure>)>;
+
+struct Driver<A: App> {
+    app: A,
+    commands: mpsc::UnboundedReceiver<A::Command>,
+    connection: Connection,
+    dial: DialConfig,
+    clock: Clock,
+    credential: Option<Credential>,
+    links: Vec<Link>,
+    dials: FuturesUnordered<DialFuture>,
+    token: Option<(TokenRequest, BoxFuture<'static, Result<Credential, ProviderError>>)>,
+    /// Every handle is gone.
+    abandoned: bool,
+    turn: usize,
+}
+
+enum Input<C> {
+    Command(C),
+    Abandoned,
+    Link(usize, LinkEvent),
+    Dialed(LinkId, Result<Opened, DialFailure>),
+    Token(TokenRequest, Result<Credential, ProviderError>),
+    Timeout,
+}
+
+impl<A: App> Driver<A> {
+    async fn run(&mut self) {
+        loop {
+            let deadline = self.perform();
+            let finished = self.links.is_empty() && self.dials.is_empty();
+            if self.abandoned && finished {
+                return;
+            }
+            let deadline = deadline.map(|at| self.clock.instant(at));
+            let mut sleep = std::pin::pin!(deadline.map(tokio::time::sleep_until));
+            let input = std::future::poll_fn(|cx| self.poll_input(cx, sleep.as_mut())).await;
+            self.handle(input);
+        }
+    }
+
+    /// Does all that the connection asks for; returns when it wants to be woken.
+    fn perform(&mut self) -> Option<Time> {
+        loop {
+            match self.connection.poll() {
+                Action::Open { link, offer_staywire } => {
+                    let token = self.credential.as_ref().map(|credential| credential.value.clone());
+                    let dial = dial::open(self.dial.clone(), token, offer_staywire);
+                    self.dials.push(Box::pin(async move { (link, dial.await) }));
+                }
+                Action::Transmit { link, message } => {
+                    if let Some(link) = self.links.iter_mut().find(|known| known.id() == link) {
+                        link.queue(message);
+                    }
+                }
+                Action::Close { link, in_order } => self.close(link, in_order),
+                Action::NeedToken { request } => self.token = Some((request, self.app.token())),
+                Action::DropToken { request } => {
+                    self.token.take_if(|(asked, _)| *asked == request);
+                }
+                Action::Notify(notice) => {
+                    let now = self.clock.now();
+                    self.app.notice(notice, &mut self.connection, now);
+                }
+                Action::Timeout(wake) => return wake.map(|(at, _)| at),
+            }
+        }
+    }
+
+    fn close(&mut self, link: LinkId, in_order: bool) {
+        if in_order {
+            if let Some(link) = self.links.iter_mut().find(|known| known.id() == link) {
+                link.begin_close();
+            }
+        } else {
+            self.links.retain(|known| known.id() != link);
+        }
+        // A dial in flight can't be picked out of the set; its result is ignored by name.
+    }
+
+    /// Looks at everything that can bring an input. A link that always has more to read must not
+    /// keep commands and time waiting, nor the other link: every so often they come first.
+    fn poll_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        sleep: Pin<&mut Option<tokio::time::Sleep>>,
+    ) -> Poll<Input<A::Command>> {
+        const LINKS_IN_A_ROW: usize = 16;
+        self.turn = self.turn.wrapping_add(1);
+        if self.turn % LINKS_IN_A_ROW != 0
+            && let Poll::Ready(input) = self.poll_links(cx)
+        {
+            return Poll::Ready(input);
+        }
+        if !self.abandoned
+            && let Poll::Ready(command) = self.commands.poll_recv(cx)
+        {
+            return Poll::Ready(command.map_or(Input::Abandoned, Input::Command));
+        }
+        if let Poll::Ready(Some((link, result))) = self.dials.poll_next_unpin(cx) {
+            return Poll::Ready(Input::Dialed(link, result));
+        }
+        if let Some((request, answer)) = &mut self.token
+            && let Poll::Ready(answer) = Pin::new(answer).poll(cx)
+        {
+            let request = *request;
+            self.token = None;
+            return Poll::Ready(Input::Token(request, answer));
+        }
+        if let Some(sleep) = sleep.as_pin_mut()
+            && sleep.poll(cx).is_ready()
+        {
+            return Poll::Ready(Input::Timeout);
+        }
+        self.poll_links(cx)
+    }
+
+    fn poll_links(&mut self, cx: &mut Context<'_>) -> Poll<Input<A::Command>> {
+        let count = self.links.len();
+        for step in 0..count {
+            let index = self.turn.wrapping_add(step) % count;
+            if let Poll::Ready(event) = self.links[index].poll(cx) {
+                return Poll::Ready(Input::Link(index, event));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn handle(&mut self, input: Input<A::Command>) {
+        let now = self.clock.now();
+        match input {
+            Input::Command(command) => self.app.command(command, &mut self.connection, now),
+            Input::Abandoned => {
+                self.abandoned = true;
+                self.connection.close();
+            }
+            Input::Link(index, event) => self.handle_link(index, event, now),
+            Input::Dialed(link, result) => self.handle_dialed(link, result, now),
+            Input::Token(request, Ok(credential)) => {
+                let ends = credential.ends;
+                self.credential = Some(credential);
+                self.connection.handle_token(request, TokenAnswer::Token { ends }, now);
+            }
+            Input::Token(request, Err(error)) => {
+                tracing::warn!(%error, "the token provider failed");
+                self.connection.handle_token(request, TokenAnswer::Failed, now);
+            }
+            Input::Timeout => self.connection.handle_timeout(now),
+        }
+    }
+
+    fn handle_link(&mut self, index: usize, event: LinkEvent, now: Now) {
+        let link = self.links[index].id();
+        match event {
+            LinkEvent::Text(text) => self.connection.handle_text(link, &text, now),
+            LinkEvent::Binary(bytes) => self.connection.handle_binary(link, &bytes, now),
+            LinkEvent::Heard => self.connection.handle_heard(link, now),
+            LinkEvent::Closed(code) => {
+                self.links.swap_remove(index);
+                self.connection.handle_closed(link, code, now);
+            }
+        }
+    }
+
+    fn handle_dialed(&mut self, link: LinkId, result: Result<Opened, DialFailure>, now: Now) {
+        match result {
+            Ok(opened) => {
+                let wire = opened.wire;
+                self.links.push(Link::new(link, opened.socket));
+                self.connection.handle_opened(link, wire, now);
+                // An engine that gave up on this dial has no link of this name.
+                if !self.connection.has_link(link) {
+                    self.links.retain(|known| known.id() != link);
+                }
+            }
+            Err(failure) => {
+                tracing::debug!(error = %failure.message, "a link could not be opened");
+                self.connection.handle_open_refused(link, failure.failure, failure.refusal, now);
+            }
+        }
+    }
+}
+
+/// Messages that wait for a socket.
+pub(crate) type SendQueue = VecDeque<crate::connection::Message>;

@@ -1,0 +1,242 @@
+//! One connection's conversation: frames in, frames out, limits kept, silence judged.
+//!
+//! A session is as free of I/O as can be: it is told messages and the time, and answers through
+//! its [`Outbound`] queue. The gateway runs it over a socket, the simulation over a model of one.
+
+mod commands;
+mod liveness;
+mod plain;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+use staywire::wire::control::{ErrorData, Goaway};
+use staywire::wire::encode_frame;
+
+use crate::bus::BusError;
+use crate::config::{DedupConfig, HeartbeatConfig, LimitsConfig};
+use crate::gateway::Identity;
+use crate::gateway::limits::CommandLimiter;
+use crate::gateway::refusal::Refusal;
+use crate::hub::{Hub, Membership, Outbound};
+use liveness::Liveness;
+
+/// Who sends a command.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// As proven at the upgrade.
+    pub identity: Identity,
+    /// The client instance, the same on all its links; empty before the hello.
+    pub instance: String,
+    /// The session id of the documents, on connections that have one.
+    pub session_id: Option<String>,
+}
+
+/// What a session needs of the services: rights, and answers to calls.
+pub trait Services: Send + Sync {
+    /// Whether the caller may be in a room.
+    fn may_join(&self, caller: &Caller, room: &str) -> Result<(), Refusal>;
+
+    /// Whether the caller may publish this event in a room.
+    fn may_publish(
+        &self,
+        caller: &Caller,
+        room: &str,
+        kind: &str,
+        data: Option<&RawValue>,
+    ) -> Result<(), Refusal>;
+
+    /// Answers a call. It must answer soon: long work is started here and goes on elsewhere.
+    fn call<'a>(
+        &'a self,
+        caller: &'a Caller,
+        method: &'a str,
+        data: Option<&'a RawValue>,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, Refusal>>;
+
+    /// Whether a client instance may come in; the permit is kept as long as the connection.
+    fn enter(&self, caller: &Caller) -> Result<Box<dyn Send + Sync>, Refusal>;
+}
+
+/// What sessions of one server have in common.
+pub struct Shared {
+    /// The rooms.
+    pub hub: Arc<Hub>,
+    /// Rights and calls.
+    pub services: Arc<dyn Services>,
+    /// How much a connection may use.
+    pub limits: LimitsConfig,
+    /// The pace of pings.
+    pub heartbeat: HeartbeatConfig,
+    /// How publishes are remembered.
+    pub dedup: DedupConfig,
+}
+
+/// What a connection speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dialect {
+    /// `staywire.v1`.
+    V1,
+    /// The documents' frames, with these rooms joined from the start.
+    Plain {
+        /// Names without their tenant.
+        rooms: Vec<String>,
+    },
+}
+
+/// One connection's conversation.
+pub struct Session {
+    shared: Arc<Shared>,
+    caller: Caller,
+    out: Arc<Outbound>,
+    dialect: Dialect,
+    producer: String,
+    /// Kept as long as the session: the instance's place. `None` before the hello.
+    permit: Option<Box<dyn Send + Sync>>,
+    memberships: BTreeMap<u32, Membership>,
+    /// A plain connection's rooms are numbered by the server.
+    numbered: u32,
+    limiter: CommandLimiter,
+    liveness: Liveness,
+}
+
+impl Session {
+    /// A session that waits for its hello, or is ready at once if it is plain.
+    pub fn new(
+        shared: Arc<Shared>,
+        caller: Caller,
+        dialect: Dialect,
+        out: Arc<Outbound>,
+        now_ms: u64,
+    ) -> Self {
+        let limiter = CommandLimiter::new(&shared.limits, now_ms);
+        let liveness = Liveness::new(&shared, &caller.identity, now_ms);
+        Self {
+            shared,
+            caller,
+            out,
+            dialect,
+            producer: String::new(),
+            permit: None,
+            memberships: BTreeMap::new(),
+            numbered: 0,
+            limiter,
+            liveness,
+        }
+    }
+
+    /// Starts the conversation; a plain connection gets its rooms here.
+    pub async fn start(&mut self, now_ms: u64) -> Result<(), Refusal> {
+        match self.dialect.clone() {
+            Dialect::V1 => Ok(()),
+            Dialect::Plain { rooms } => self.start_plain(&rooms, now_ms).await,
+        }
+    }
+
+    /// A text message arrived. An error ends the connection: see [`Session::refuse`].
+    pub async fn handle_text(&mut self, text: &str, now_ms: u64) -> Result<(), Refusal> {
+        self.liveness.heard(now_ms);
+        match self.dialect {
+            Dialect::V1 => self.command(text.as_bytes(), None, now_ms).await,
+            Dialect::Plain { .. } => self.plain_command(text.as_bytes(), now_ms).await,
+        }
+    }
+
+    /// A binary message arrived.
+    pub async fn handle_binary(&mut self, frame: &Bytes, now_ms: u64) -> Result<(), Refusal> {
+        self.liveness.heard(now_ms);
+        if self.dialect != Dialect::V1 {
+            return Err(Refusal::BadRequest("plain connections take text frames only".into()));
+        }
+        let records = staywire::wire::binary::decode(frame)
+            .map_err(|error| Refusal::BadRequest(error.to_string()))?;
+        for record in records {
+            self.command(&record.header, Some(record.payload), now_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// A ping or pong of the WebSocket layer arrived.
+    pub fn handle_heard(&mut self, now_ms: u64) {
+        self.liveness.heard(now_ms);
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called, in ms on the clock that is passed in.
+    pub fn deadline(&self) -> u64 {
+        self.liveness.deadline()
+    }
+
+    /// Time passed. `Ok(true)` asks for a ping of the WebSocket layer.
+    pub fn handle_timeout(&mut self, now_ms: u64) -> Result<bool, Refusal> {
+        let idle = self.memberships.is_empty();
+        match self.liveness.check(now_ms, idle)? {
+            liveness::Todo::Nothing => Ok(false),
+            liveness::Todo::Ping => {
+                if self.dialect == Dialect::V1 {
+                    self.out.frame(encode_frame::<()>("ping", None, None));
+                    return Ok(false);
+                }
+                self.plain_heartbeat(now_ms);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Reads what is missing from the logs of rooms that fell behind.
+    pub async fn catch_up(&mut self, now_ms: u64) -> Result<(), Refusal> {
+        for membership in self.memberships.values() {
+            self.shared
+                .hub
+                .catch_up(membership, &self.out, now_ms)
+                .await
+                .map_err(|error| unavailable(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Asks the client to make another link in `reconnect_after_ms`.
+    pub fn goaway(&self, reason: &'static str, reconnect_after_ms: u64) {
+        if self.dialect == Dialect::V1 {
+            let goaway = Goaway { reason: reason.into(), reconnect_after_ms };
+            self.out.frame(encode_frame("goaway", None, Some(&goaway)));
+        }
+    }
+
+    /// Says why the connection ends, and ends it.
+    pub fn refuse(&self, refusal: &Refusal) {
+        self.out.frame(error_frame(None, refusal));
+        self.out.close(refusal.close_code(), refusal.code());
+    }
+
+    /// Who this is.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for membership in self.memberships.values() {
+            self.shared.hub.leave(membership);
+        }
+    }
+}
+
+fn error_frame(id: Option<u32>, refusal: &Refusal) -> String {
+    let body = refusal.body();
+    let error = ErrorData {
+        code: body.code.into(),
+        message: body.message.as_str().into(),
+        retry_after_ms: body.retry_after_ms,
+    };
+    encode_frame("error", id, Some(&error))
+}
+
+fn unavailable(error: &BusError) -> Refusal {
+    tracing::error!(%error, "the bus failed");
+    Refusal::Unavailable { what: "the store of rooms", retry_after_ms: 1_000 }
+}
