@@ -1,0 +1,12 @@
+//! Who may come in: everything that is decided between a request and the first frame of its session.
+//!
+//! The order is that of the contract: where the request comes from, what credential it carries, whom the
+//! credential names and for which tenant, and whether there is room. Each concern has a file; [`gate`]
+//! puts them in order. Nothing here knows rooms, frames or sockets, and no token or ticket is ever
+//! logged or repeated to the caller.
+
+pub mod identity;
+pub mod refusal;
+
+pub use identity::Identity;
+pub use refusal::Refusal;
