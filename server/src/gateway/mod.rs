@@ -5,7 +5,9 @@
 //! puts them in order. Nothing here knows rooms, frames or sockets, and no token or ticket is ever
 //! logged or repeated to the caller.
 
+pub mod client_ip;
 pub mod identity;
+pub mod origin;
 pub mod refusal;
 
 pub use identity::Identity;
