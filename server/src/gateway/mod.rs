@@ -7,6 +7,8 @@
 
 pub mod client_ip;
 pub mod identity;
+pub mod jwks;
+pub mod jwt;
 pub mod origin;
 pub mod refusal;
 
