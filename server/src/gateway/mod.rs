@@ -11,6 +11,7 @@ pub mod jwks;
 pub mod jwt;
 pub mod origin;
 pub mod refusal;
+pub mod ticket;
 
 pub use identity::Identity;
 pub use refusal::Refusal;
