@@ -6,11 +6,13 @@
 //! logged or repeated to the caller.
 
 pub mod client_ip;
+pub mod credentials;
 pub mod identity;
 pub mod jwks;
 pub mod jwt;
 pub mod origin;
 pub mod refusal;
+pub mod subprotocol;
 pub mod ticket;
 
 pub use identity::Identity;
