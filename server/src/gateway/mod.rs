@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod identity;
 pub mod jwks;
 pub mod jwt;
+pub mod limits;
 pub mod origin;
 pub mod refusal;
 pub mod subprotocol;
