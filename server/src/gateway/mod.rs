@@ -7,6 +7,7 @@
 
 pub mod client_ip;
 pub mod credentials;
+pub mod gate;
 pub mod identity;
 pub mod jwks;
 pub mod jwt;
@@ -16,5 +17,6 @@ pub mod refusal;
 pub mod subprotocol;
 pub mod ticket;
 
+pub use gate::{Admission, Denial, Gate, GateError, Upgrade};
 pub use identity::Identity;
 pub use refusal::Refusal;
