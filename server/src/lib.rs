@@ -1,4 +1,7 @@
 //! The reference server.
 
 pub mod bus;
+pub mod config;
+pub mod gateway;
+pub mod http;
 pub mod hub;

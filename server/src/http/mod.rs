@@ -1,0 +1,4 @@
+//! What the server answers in plain HTTP, beside its sockets.
+
+pub mod auth;
+pub mod time;
