@@ -5,3 +5,5 @@ pub mod config;
 pub mod gateway;
 pub mod http;
 pub mod hub;
+pub mod services;
+pub mod session;
