@@ -112,21 +112,14 @@ pub enum ConfigError {
 impl ConfigError {
     /// A value that cannot work: which, why, and what to do.
     pub fn invalid(key: &'static str, problem: impl Into<String>, remedy: &'static str) -> Self {
-        Self::Invalid {
-            key,
-            problem: problem.into(),
-            remedy,
-        }
+        Self::Invalid { key, problem: problem.into(), remedy }
     }
 }
 
 impl Config {
     /// The configuration of a demonstration: everything at its default, with `demo` on.
     pub fn for_demo() -> Self {
-        Self {
-            demo: true,
-            ..Self::default()
-        }
+        Self { demo: true, ..Self::default() }
     }
 
     /// Reads a file. Paths in it that are relative count from the file's own folder.
@@ -134,10 +127,8 @@ impl Config {
     /// The result is not validated yet, so that flags of the command line can still be laid over it:
     /// call [`Config::validate`] last.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config = Self::from_toml(&text, &path.display().to_string())?;
         if let Some(folder) = path.parent() {
             config.auth.resolve_paths(folder);
@@ -149,11 +140,7 @@ impl Config {
     pub fn from_toml(text: &str, place: &str) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            let line = 1 + text
-                .bytes()
-                .take(start)
-                .filter(|byte| *byte == b'\n')
-                .count();
+            let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
             ConfigError::Parse {
                 place: place.to_owned(),
                 line,
@@ -213,29 +200,20 @@ mod tests {
     #[test]
     fn an_unknown_key_names_its_line_and_what_was_expected() {
         let error = error_of("listen = '127.0.0.1:1'\n\n[heartbeat]\ninterval = 5\n");
-        assert!(
-            error.starts_with("test.toml, line 4: unknown field `interval`"),
-            "{error}"
-        );
+        assert!(error.starts_with("test.toml, line 4: unknown field `interval`"), "{error}");
         assert!(error.contains("interval_ms"), "{error}");
     }
 
     #[test]
     fn a_parse_error_never_shows_the_secret_beside_it() {
         let error = error_of("[auth]\nhs256_secret = 'do-not-print-me' 'x'\n");
-        assert!(
-            error.contains("line 2") && !error.contains("do-not-print-me"),
-            "{error}"
-        );
+        assert!(error.contains("line 2") && !error.contains("do-not-print-me"), "{error}");
     }
 
     #[test]
     fn a_server_without_keys_is_refused_unless_it_is_a_demo() {
         let error = error_of("");
-        assert!(
-            error.contains("auth.hs256_secret") && error.contains("jwks_file"),
-            "{error}"
-        );
+        assert!(error.contains("auth.hs256_secret") && error.contains("jwks_file"), "{error}");
         Config::for_demo().validate().unwrap();
     }
 
@@ -247,10 +225,7 @@ mod tests {
         assert!(error.contains("`anonymous`"), "{error}");
         assert!(!Config::default().anonymous_allowed());
         assert!(Config::for_demo().anonymous_allowed());
-        let closed = Config {
-            anonymous: Some(false),
-            ..Config::for_demo()
-        };
+        let closed = Config { anonymous: Some(false), ..Config::for_demo() };
         assert!(!closed.anonymous_allowed());
     }
 
@@ -274,11 +249,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("staywire-config-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("server.toml");
-        std::fs::write(
-            &file,
-            "[auth]\njwks_file = 'keys.json'\nalgorithm = 'RS256'\n",
-        )
-        .unwrap();
+        std::fs::write(&file, "[auth]\njwks_file = 'keys.json'\nalgorithm = 'RS256'\n").unwrap();
         let config = Config::load(&file).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(config.auth.jwks_file, Some(folder.join("keys.json")));
@@ -286,12 +257,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_says_so() {
-        let error = Config::load(Path::new("no/such.toml"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("no/such.toml") && error.contains("--config"),
-            "{error}"
-        );
+        let error = Config::load(Path::new("no/such.toml")).unwrap_err().to_string();
+        assert!(error.contains("no/such.toml") && error.contains("--config"), "{error}");
     }
 }

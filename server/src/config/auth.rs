@@ -111,10 +111,7 @@ impl AuthConfig {
     }
 
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
-        for path in [&mut self.hs256_secret_file, &mut self.jwks_file]
-            .into_iter()
-            .flatten()
-        {
+        for path in [&mut self.hs256_secret_file, &mut self.jwks_file].into_iter().flatten() {
             *path = folder.join(&*path);
         }
     }
@@ -184,11 +181,7 @@ pub struct TicketsConfig {
 
 impl Default for TicketsConfig {
     fn default() -> Self {
-        Self {
-            life_ms: 30_000,
-            per_subject: 64,
-            total: 20_000,
-        }
+        Self { life_ms: 30_000, per_subject: 64, total: 20_000 }
     }
 }
 
@@ -218,10 +211,7 @@ pub struct TokensConfig {
 
 impl Default for TokensConfig {
     fn default() -> Self {
-        Self {
-            life_ms: 3_600_000,
-            max_life_ms: 86_400_000,
-        }
+        Self { life_ms: 3_600_000, max_life_ms: 86_400_000 }
     }
 }
 
@@ -256,13 +246,8 @@ mod tests {
     #[test]
     fn a_symmetric_algorithm_cannot_be_pinned_to_a_key_set() {
         let text = "[auth]\njwks_file = 'k.json'\nalgorithm = 'HS256'";
-        let error = Config::from_toml(text, "test.toml")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("line 3") && error.contains("RS256"),
-            "{error}"
-        );
+        let error = Config::from_toml(text, "test.toml").unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("RS256"), "{error}");
     }
 
     #[test]
@@ -278,10 +263,7 @@ mod tests {
 
     #[test]
     fn debug_never_shows_the_secret() {
-        let config = AuthConfig {
-            hs256_secret: Some(Secret::new("hush")),
-            ..Default::default()
-        };
+        let config = AuthConfig { hs256_secret: Some(Secret::new("hush")), ..Default::default() };
         assert!(!format!("{config:?}").contains("hush"));
     }
 }

@@ -68,15 +68,9 @@ impl Default for LimitsConfig {
 impl LimitsConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("limits.max_connections", self.max_connections as u64)?;
-        at_least_one(
-            "limits.instances_per_subject",
-            self.instances_per_subject as u64,
-        )?;
+        at_least_one("limits.instances_per_subject", self.instances_per_subject as u64)?;
         at_least_one("limits.max_frame_bytes", self.max_frame_bytes as u64)?;
-        at_least_one(
-            "limits.rooms_per_connection",
-            self.rooms_per_connection as u64,
-        )?;
+        at_least_one("limits.rooms_per_connection", self.rooms_per_connection as u64)?;
         at_least_one("limits.calls_in_flight", self.calls_in_flight as u64)?;
         at_least_one("limits.hello_timeout_ms", self.hello_timeout_ms)?;
         if self.outbound_queue_bytes < self.max_frame_bytes {
@@ -102,10 +96,7 @@ pub struct HeartbeatConfig {
 
 impl Default for HeartbeatConfig {
     fn default() -> Self {
-        Self {
-            interval_ms: 30_000,
-            timeout_ms: 10_000,
-        }
+        Self { interval_ms: 30_000, timeout_ms: 10_000 }
     }
 }
 
@@ -128,10 +119,7 @@ pub struct HistoryConfig {
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self {
-            events_per_room: 1_000,
-            max_age_ms: 86_400_000,
-        }
+        Self { events_per_room: 1_000, max_age_ms: 86_400_000 }
     }
 }
 
@@ -154,19 +142,13 @@ pub struct DedupConfig {
 
 impl Default for DedupConfig {
     fn default() -> Self {
-        Self {
-            entries_per_producer: 1_024,
-            max_age_ms: 600_000,
-        }
+        Self { entries_per_producer: 1_024, max_age_ms: 600_000 }
     }
 }
 
 impl DedupConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        at_least_one(
-            "dedup.entries_per_producer",
-            self.entries_per_producer as u64,
-        )?;
+        at_least_one("dedup.entries_per_producer", self.entries_per_producer as u64)?;
         at_least_one("dedup.max_age_ms", self.max_age_ms)
     }
 }
@@ -184,20 +166,15 @@ pub struct DrainConfig {
 
 impl Default for DrainConfig {
     fn default() -> Self {
-        Self {
-            window_ms: 10_000,
-            grace_ms: 5_000,
-        }
+        Self { window_ms: 10_000, grace_ms: 5_000 }
     }
 }
 
 fn at_least_one(key: &'static str, value: u64) -> Result<(), ConfigError> {
     match value {
-        0 => Err(ConfigError::invalid(
-            key,
-            "0 would stop the server from working",
-            "set 1 or more",
-        )),
+        0 => {
+            Err(ConfigError::invalid(key, "0 would stop the server from working", "set 1 or more"))
+        }
         _ => Ok(()),
     }
 }

@@ -26,11 +26,7 @@ impl TrustedProxies {
                 )
             })
         };
-        entries
-            .iter()
-            .map(parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        entries.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
     /// The client's address, seen from a socket whose other end is `peer`.
@@ -78,10 +74,7 @@ impl Network {
         let address: IpAddr = address.parse().ok()?;
         let all = if address.is_ipv4() { 32 } else { 128 };
         let prefix_bits = bits.unwrap_or(all);
-        (prefix_bits <= all).then_some(Self {
-            address,
-            prefix_bits,
-        })
+        (prefix_bits <= all).then_some(Self { address, prefix_bits })
     }
 
     fn contains(&self, other: IpAddr) -> bool {
@@ -105,18 +98,13 @@ mod tests {
             headers.append("x-forwarded-for", value.parse().unwrap());
         }
         let proxies = TrustedProxies::new(&trusted).unwrap();
-        proxies
-            .client_ip(peer.parse().unwrap(), &headers)
-            .to_string()
+        proxies.client_ip(peer.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
     fn nobody_is_believed_by_default() {
         assert_eq!(client(&[], "192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
-        assert_eq!(
-            client(&["10.0.0.0/8"], "192.0.2.1", &["203.0.113.9"]),
-            "192.0.2.1"
-        );
+        assert_eq!(client(&["10.0.0.0/8"], "192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
     }
 
     #[test]
@@ -126,14 +114,8 @@ mod tests {
             client(&trusted, "10.1.2.3", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]),
             "203.0.113.9"
         );
-        assert_eq!(
-            client(&trusted, "10.1.2.3", &["1.1.1.1", "203.0.113.9"]),
-            "203.0.113.9"
-        );
-        assert_eq!(
-            client(&trusted, "::ffff:10.1.2.3", &["2001:db8::7"]),
-            "2001:db8::7"
-        );
+        assert_eq!(client(&trusted, "10.1.2.3", &["1.1.1.1", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client(&trusted, "::ffff:10.1.2.3", &["2001:db8::7"]), "2001:db8::7");
         assert_eq!(client(&trusted, "::1", &["what, ever"]), "::1");
         assert_eq!(client(&trusted, "::1", &[]), "::1");
     }

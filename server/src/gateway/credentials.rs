@@ -12,14 +12,8 @@ use super::refusal::Refusal;
 use super::subprotocol::Offered;
 
 /// Parameters of a query that can only mean that a credential is in the URL.
-const FORBIDDEN_PARAMETERS: [&str; 6] = [
-    "token",
-    "access_token",
-    "id_token",
-    "jwt",
-    "authorization",
-    "ticket",
-];
+const FORBIDDEN_PARAMETERS: [&str; 6] =
+    ["token", "access_token", "id_token", "jwt", "authorization", "ticket"];
 
 /// The one credential of a request.
 #[derive(Clone, PartialEq, Eq)]
@@ -86,10 +80,8 @@ impl RefuseBy {
 
 /// Refuses a query that holds a credential. The value is not looked at.
 pub fn refuse_in_url(query: Option<&str>) -> Result<(), Refusal> {
-    let names = query
-        .unwrap_or_default()
-        .split('&')
-        .map(|pair| pair.split('=').next().unwrap_or(pair));
+    let names =
+        query.unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or(pair));
     for name in names {
         let known = |forbidden: &&&str| forbidden.eq_ignore_ascii_case(name);
         if let Some(parameter) = FORBIDDEN_PARAMETERS.iter().find(known) {
@@ -131,16 +123,10 @@ mod tests {
     ) -> Result<(Credential, RefuseBy), Refusal> {
         let mut headers = HeaderMap::new();
         for (name, value) in request {
-            headers.append(
-                name.parse::<header::HeaderName>().unwrap(),
-                value.parse().unwrap(),
-            );
+            headers.append(name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap());
         }
         let offered = Offered::from_headers(&headers)?;
-        Ok((
-            Credential::find(&headers, query, &offered)?,
-            RefuseBy::of(&headers, &offered),
-        ))
+        Ok((Credential::find(&headers, query, &offered)?, RefuseBy::of(&headers, &offered)))
     }
 
     const TICKET: (&str, &str) = ("sec-websocket-protocol", "staywire.v1, staywire.ticket.abc");
@@ -150,33 +136,16 @@ mod tests {
     #[test]
     fn a_program_sends_a_header_and_reads_http() {
         let bearer = Credential::Bearer("x.y.z".into());
-        assert_eq!(
-            find(&[BEARER], None).unwrap(),
-            (bearer.clone(), RefuseBy::Http)
-        );
-        assert_eq!(
-            find(&[BEARER, ORIGIN], None).unwrap(),
-            (bearer.clone(), RefuseBy::Http)
-        );
-        assert_eq!(
-            find(&[("authorization", "bEARER  x.y.z ")], None)
-                .unwrap()
-                .0,
-            bearer
-        );
+        assert_eq!(find(&[BEARER], None).unwrap(), (bearer.clone(), RefuseBy::Http));
+        assert_eq!(find(&[BEARER, ORIGIN], None).unwrap(), (bearer.clone(), RefuseBy::Http));
+        assert_eq!(find(&[("authorization", "bEARER  x.y.z ")], None).unwrap().0, bearer);
     }
 
     #[test]
     fn a_browser_offers_a_ticket_and_reads_a_close() {
         let ticket = Credential::Ticket("abc".into());
-        assert_eq!(
-            find(&[TICKET], None).unwrap(),
-            (ticket.clone(), RefuseBy::Close)
-        );
-        assert_eq!(
-            find(&[TICKET, ORIGIN], None).unwrap(),
-            (ticket, RefuseBy::Close)
-        );
+        assert_eq!(find(&[TICKET], None).unwrap(), (ticket.clone(), RefuseBy::Close));
+        assert_eq!(find(&[TICKET, ORIGIN], None).unwrap(), (ticket, RefuseBy::Close));
     }
 
     #[test]
@@ -190,15 +159,9 @@ mod tests {
 
     #[test]
     fn two_credentials_contradict_each_other() {
-        assert_eq!(
-            find(&[BEARER, TICKET], None).unwrap_err().code(),
-            "bad_request"
-        );
+        assert_eq!(find(&[BEARER, TICKET], None).unwrap_err().code(), "bad_request");
         let other = ("authorization", "Bearer other");
-        assert_eq!(
-            find(&[BEARER, other], None).unwrap_err().code(),
-            "bad_request"
-        );
+        assert_eq!(find(&[BEARER, other], None).unwrap_err().code(), "bad_request");
         assert!(find(&[BEARER, BEARER], None).is_ok());
     }
 
@@ -215,23 +178,12 @@ mod tests {
 
     #[test]
     fn a_token_in_the_url_is_refused_and_not_repeated() {
-        for query in [
-            "token=hush",
-            "a=1&access_token=hush",
-            "Token=hush",
-            "jwt",
-            "ticket=hush&b",
-        ] {
+        for query in ["token=hush", "a=1&access_token=hush", "Token=hush", "jwt", "ticket=hush&b"] {
             let refusal = find(&[BEARER], Some(query)).unwrap_err();
             assert_eq!(refusal.code(), "token_in_url", "{query}");
             assert!(!refusal.to_string().contains("hush"));
         }
-        for query in [
-            "",
-            "session_id=token",
-            "tokens=3",
-            "EIO=4&transport=websocket",
-        ] {
+        for query in ["", "session_id=token", "tokens=3", "EIO=4&transport=websocket"] {
             assert!(find(&[BEARER], Some(query)).is_ok(), "{query}");
         }
     }
@@ -239,9 +191,6 @@ mod tests {
     #[test]
     fn debug_shows_no_credential() {
         let shown = format!("{:?}{:?}", find(&[BEARER], None), find(&[TICKET], None));
-        assert!(
-            !shown.contains("x.y.z") && !shown.contains("abc"),
-            "{shown}"
-        );
+        assert!(!shown.contains("x.y.z") && !shown.contains("abc"), "{shown}");
     }
 }

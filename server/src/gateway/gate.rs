@@ -99,11 +99,7 @@ impl Gate {
     /// Decides on an upgrade. `now_ms` is in ms since the Unix epoch.
     pub fn admit(&self, upgrade: Upgrade<'_>, now_ms: u64) -> Result<Admission, Denial> {
         let Upgrade { peer, uri, headers } = upgrade;
-        let http = |refusal| Denial {
-            refusal,
-            by: RefuseBy::Http,
-            subprotocol: None,
-        };
+        let http = |refusal| Denial { refusal, by: RefuseBy::Http, subprotocol: None };
         // A flood and a foreign page get no more than a status: an upgrade costs more than they are worth.
         self.attempt(peer, headers).map_err(http)?;
         self.origins.check(headers).map_err(http)?;
@@ -111,16 +107,8 @@ impl Gate {
         let by = RefuseBy::of(headers, &offered);
         let subprotocol = offered.picked();
         self.admit_offer(uri, headers, &offered, now_ms)
-            .map(|(identity, permit)| Admission {
-                identity,
-                subprotocol,
-                permit,
-            })
-            .map_err(|refusal| Denial {
-                refusal,
-                by,
-                subprotocol,
-            })
+            .map(|(identity, permit)| Admission { identity, subprotocol, permit })
+            .map_err(|refusal| Denial { refusal, by, subprotocol })
     }
 
     /// Whom a credential stands for; for transports that carry it in a message of their own. A ticket
@@ -141,8 +129,7 @@ impl Gate {
 
     /// Lets nobody in from now on, and sends everyone away for `retry_after_ms`.
     pub fn drain(&self, retry_after_ms: u64) {
-        self.drain_retry_ms
-            .store(retry_after_ms.min(OPEN - 1), Ordering::Relaxed);
+        self.drain_retry_ms.store(retry_after_ms.min(OPEN - 1), Ordering::Relaxed);
     }
 
     /// Refuses if the server is going away.
@@ -201,23 +188,16 @@ mod tests {
     const NOW_MS: u64 = 1_800_000_000_000;
 
     fn gate(demo: bool, change: impl FnOnce(&mut Config)) -> Gate {
-        let mut config = Config {
-            demo,
-            ..Config::default()
-        };
-        config.auth.hs256_secret = Some(crate::config::Secret::new(
-            "a shared secret of no less than 32 bytes",
-        ));
+        let mut config = Config { demo, ..Config::default() };
+        config.auth.hs256_secret =
+            Some(crate::config::Secret::new("a shared secret of no less than 32 bytes"));
         change(&mut config);
         config.validate().unwrap();
         Gate::new(&config).unwrap()
     }
 
     fn token(gate: &Gate) -> String {
-        gate.verifier()
-            .issue("ada", "acme", &[], 60_000, NOW_MS)
-            .unwrap()
-            .token
+        gate.verifier().issue("ada", "acme", &[], 60_000, NOW_MS).unwrap().token
     }
 
     fn ticket(gate: &Gate) -> String {
@@ -237,14 +217,7 @@ mod tests {
         }
         let uri = path.parse().unwrap();
         let peer = IpAddr::from([127, 0, 0, 1]);
-        gate.admit(
-            Upgrade {
-                peer,
-                uri: &uri,
-                headers: &headers,
-            },
-            NOW_MS,
-        )
+        gate.admit(Upgrade { peer, uri: &uri, headers: &headers }, NOW_MS)
     }
 
     fn bearer(token: &str) -> (&'static str, String) {
@@ -252,20 +225,14 @@ mod tests {
     }
 
     fn offer(ticket: &str) -> (&'static str, String) {
-        (
-            "sec-websocket-protocol",
-            format!("staywire.v1, staywire.ticket.{ticket}"),
-        )
+        ("sec-websocket-protocol", format!("staywire.v1, staywire.ticket.{ticket}"))
     }
 
     #[test]
     fn a_program_comes_in_by_its_token() {
         let gate = gate(false, |_| ());
         let admission = admit(&gate, "/ws/ai/chat", &[bearer(&token(&gate))]).unwrap();
-        assert_eq!(
-            (admission.identity.tenant.as_str(), admission.subprotocol),
-            ("acme", None)
-        );
+        assert_eq!((admission.identity.tenant.as_str(), admission.subprotocol), ("acme", None));
         assert_eq!(gate.places().connections(), 1);
         drop(admission);
         assert_eq!(gate.places().connections(), 0);
@@ -279,24 +246,14 @@ mod tests {
         let admission = admit(&gate, "/ws", &request).unwrap();
         assert_eq!(admission.subprotocol, Some("staywire.v1"));
         let denial = admit(&gate, "/ws", &request).unwrap_err();
-        assert_eq!(
-            (denial.refusal, denial.by),
-            (Refusal::TicketInvalid, RefuseBy::Close)
-        );
-        assert_eq!(
-            denial.subprotocol,
-            Some("staywire.v1"),
-            "else the browser hides the close"
-        );
+        assert_eq!((denial.refusal, denial.by), (Refusal::TicketInvalid, RefuseBy::Close));
+        assert_eq!(denial.subprotocol, Some("staywire.v1"), "else the browser hides the close");
     }
 
     #[test]
     fn guests_need_the_demo() {
         let denial = admit(&gate(false, |_| ()), "/ws", &[]).unwrap_err();
-        assert_eq!(
-            (denial.refusal, denial.by),
-            (Refusal::Unauthorized, RefuseBy::Http)
-        );
+        assert_eq!((denial.refusal, denial.by), (Refusal::Unauthorized, RefuseBy::Http));
         let guest = admit(&gate(true, |_| ()), "/ws", &[]).unwrap().identity;
         assert!(guest.anonymous && guest.tenant == "demo");
         let closed = gate(true, |config| config.anonymous = Some(false));
@@ -311,30 +268,17 @@ mod tests {
         };
         assert_eq!(code(&[bearer("x.y.z")]), "token_invalid");
         assert_eq!(code(&[offer("guess")]), "ticket_invalid");
-        assert_eq!(
-            code(&[("authorization", "Basic dTpw".to_owned())]),
-            "unauthorized"
-        );
-        assert_eq!(
-            gate.places().connections(),
-            0,
-            "a refused caller holds no place"
-        );
+        assert_eq!(code(&[("authorization", "Basic dTpw".to_owned())]), "unauthorized");
+        assert_eq!(gate.places().connections(), 0, "a refused caller holds no place");
     }
 
     #[test]
     fn a_foreign_page_is_refused_in_http_before_its_ticket_is_looked_at() {
         let gate = gate(false, |_| ());
         let ticket = ticket(&gate);
-        let foreign = [
-            offer(&ticket),
-            ("origin", "http://localhost:3000".to_owned()),
-        ];
+        let foreign = [offer(&ticket), ("origin", "http://localhost:3000".to_owned())];
         let denial = admit(&gate, "/ws", &foreign).unwrap_err();
-        assert_eq!(
-            (denial.refusal.code(), denial.by),
-            ("origin_forbidden", RefuseBy::Http)
-        );
+        assert_eq!((denial.refusal.code(), denial.by), ("origin_forbidden", RefuseBy::Http));
         assert!(admit(&gate, "/ws", &[offer(&ticket)]).is_ok());
     }
 
@@ -364,10 +308,7 @@ mod tests {
         let first = admit(&gate, "/ws", &[]).unwrap();
         let ticket = ticket(&gate);
         let denial = admit(&gate, "/ws", &[offer(&ticket)]).unwrap_err();
-        assert_eq!(
-            (denial.refusal.code(), denial.by),
-            ("server_full", RefuseBy::Close)
-        );
+        assert_eq!((denial.refusal.code(), denial.by), ("server_full", RefuseBy::Close));
         drop(first);
         assert!(admit(&gate, "/ws", &[offer(&ticket)]).is_ok());
     }
@@ -377,11 +318,6 @@ mod tests {
         let gate = gate(true, |_| ());
         gate.drain(7_000);
         let denial = admit(&gate, "/ws", &[]).unwrap_err();
-        assert_eq!(
-            denial.refusal,
-            Refusal::Draining {
-                retry_after_ms: 7_000
-            }
-        );
+        assert_eq!(denial.refusal, Refusal::Draining { retry_after_ms: 7_000 });
     }
 }

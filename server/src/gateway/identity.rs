@@ -57,9 +57,7 @@ impl Identity {
 pub fn is_tenant_name(name: &str) -> bool {
     name.len() <= MAX_TENANT_BYTES
         && name.bytes().any(|byte| byte.is_ascii_alphanumeric())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Whether a subject may be called this: 1 to 128 bytes without white space or control characters.
@@ -68,9 +66,7 @@ pub fn is_tenant_name(name: &str) -> bool {
 /// last part of a room's name.
 pub fn is_subject(name: &str) -> bool {
     (1..=MAX_SUBJECT_BYTES).contains(&name.len())
-        && !name
-            .chars()
-            .any(|char| char.is_whitespace() || char.is_control())
+        && !name.chars().any(|char| char.is_whitespace() || char.is_control())
 }
 
 /// `N` random bytes as base64url text without padding.
@@ -89,18 +85,7 @@ mod tests {
         for good in ["acme", "acme-eu.1", "A_b", "7", &"x".repeat(64)] {
             assert!(is_tenant_name(good), "{good}");
         }
-        for bad in [
-            "",
-            ".",
-            "..",
-            "a/b",
-            "a:b",
-            "a b",
-            "é",
-            "a\0",
-            "*",
-            &"x".repeat(65),
-        ] {
+        for bad in ["", ".", "..", "a/b", "a:b", "a b", "é", "a\0", "*", &"x".repeat(65)] {
             assert!(!is_tenant_name(bad), "{bad:?}");
         }
     }
@@ -117,10 +102,7 @@ mod tests {
 
     #[test]
     fn guests_never_share_a_subject() {
-        let (one, two) = (
-            Identity::anonymous().unwrap(),
-            Identity::anonymous().unwrap(),
-        );
+        let (one, two) = (Identity::anonymous().unwrap(), Identity::anonymous().unwrap());
         assert_ne!(one.subject, two.subject);
         assert!(one.subject.starts_with("anon-") && one.subject.len() >= 5 + 22);
         assert!(is_subject(&one.subject) && is_tenant_name(&one.tenant) && one.anonymous);

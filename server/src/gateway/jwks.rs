@@ -61,10 +61,8 @@ pub enum JwksError {
 impl KeySet {
     /// Reads a file.
     pub fn load(path: &Path, algorithm: PinnedAlgorithm) -> Result<Self, JwksError> {
-        let text = std::fs::read_to_string(path).map_err(|source| JwksError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| JwksError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, algorithm)
     }
 
@@ -82,9 +80,7 @@ impl KeySet {
                 problem,
             };
             if jwk.kid.is_none() && !alone {
-                return Err(unfit(
-                    "it has no `kid`, which tells it from the others".to_owned(),
-                ));
+                return Err(unfit("it has no `kid`, which tells it from the others".to_owned()));
             }
             if keys.iter().any(|key| key.id == jwk.kid) {
                 return Err(unfit("another key has the same `kid`".to_owned()));
@@ -146,7 +142,7 @@ impl Jwk {
         };
         if self.d.is_some() || self.k.is_some() {
             return Err(
-                "it holds a private or symmetric key, and only public ones belong here".into(),
+                "it holds a private or symmetric key, and only public ones belong here".into()
             );
         }
         expect("kty", Some(&self.kty), kty, name)?;
@@ -159,11 +155,7 @@ impl Jwk {
         if let Some(usage) = &self.usage {
             expect("use", Some(usage), "sig", name)?;
         }
-        if self
-            .key_ops
-            .as_ref()
-            .is_some_and(|ops| !ops.iter().any(|op| op == "verify"))
-        {
+        if self.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify")) {
             return Err("its `key_ops` do not allow `verify`".into());
         }
         match algorithm {
@@ -177,10 +169,7 @@ impl Jwk {
         let (n, e) = (decode("n", &self.n)?, decode("e", &self.e)?);
         let n = n.strip_prefix(&[0]).unwrap_or(&n);
         if !RSA_MODULUS_BYTES.contains(&n.len()) {
-            return Err(format!(
-                "its modulus has {} bits; 2048 to 8192 are accepted",
-                n.len() * 8
-            ));
+            return Err(format!("its modulus has {} bits; 2048 to 8192 are accepted", n.len() * 8));
         }
         if e.last().is_none_or(|low| low & 1 == 0) || e == [1] {
             return Err("its exponent `e` is not an odd number over 1".into());
@@ -210,19 +199,13 @@ impl Jwk {
 fn expect(member: &str, found: Option<&str>, needed: &str, algorithm: &str) -> Result<(), String> {
     match found {
         Some(found) if found == needed => Ok(()),
-        Some(found) => Err(format!(
-            "`{member}` is `{found}`, but {algorithm} needs `{needed}`"
-        )),
-        None => Err(format!(
-            "`{member}` is missing; {algorithm} needs `{needed}`"
-        )),
+        Some(found) => Err(format!("`{member}` is `{found}`, but {algorithm} needs `{needed}`")),
+        None => Err(format!("`{member}` is missing; {algorithm} needs `{needed}`")),
     }
 }
 
 fn decode(member: &str, value: &Option<String>) -> Result<Vec<u8>, String> {
-    let text = value
-        .as_ref()
-        .ok_or_else(|| format!("`{member}` is missing"))?;
+    let text = value.as_ref().ok_or_else(|| format!("`{member}` is missing"))?;
     URL_SAFE_NO_PAD
         .decode(text.trim_end_matches('='))
         .map_err(|_| format!("`{member}` is not base64url"))
@@ -289,46 +272,25 @@ mod tests {
     fn a_point_off_the_curve_is_refused() {
         let jwk = SigningKey::p256().jwk("main");
         let off = with(jwk.clone(), "y", jwk["x"].clone());
-        assert!(
-            load(PinnedAlgorithm::ES256, &[off])
-                .unwrap_err()
-                .contains("point")
-        );
+        assert!(load(PinnedAlgorithm::ES256, &[off]).unwrap_err().contains("point"));
     }
 
     #[test]
     fn weak_rsa_is_refused() {
         let jwk = SigningKey::rsa().jwk("main");
         let short = with(jwk.clone(), "n", json!(URL_SAFE_NO_PAD.encode([0xff; 128])));
-        assert!(
-            load(PinnedAlgorithm::RS256, &[short])
-                .unwrap_err()
-                .contains("1024 bits")
-        );
+        assert!(load(PinnedAlgorithm::RS256, &[short]).unwrap_err().contains("1024 bits"));
         let one = with(jwk, "e", json!("AQ"));
-        assert!(
-            load(PinnedAlgorithm::RS256, &[one])
-                .unwrap_err()
-                .contains("exponent")
-        );
+        assert!(load(PinnedAlgorithm::RS256, &[one]).unwrap_err().contains("exponent"));
     }
 
     #[test]
     fn keys_must_be_told_apart() {
-        let (a, b) = (
-            SigningKey::ed25519().jwk("a"),
-            SigningKey::ed25519().jwk("b"),
-        );
+        let (a, b) = (SigningKey::ed25519().jwk("a"), SigningKey::ed25519().jwk("b"));
         let load = |keys: &[Value]| load(PinnedAlgorithm::EdDSA, keys);
+        assert!(load(&[a.clone(), a.clone()]).unwrap_err().contains("same `kid`"));
         assert!(
-            load(&[a.clone(), a.clone()])
-                .unwrap_err()
-                .contains("same `kid`")
-        );
-        assert!(
-            load(&[a.clone(), with(b.clone(), "kid", Value::Null)])
-                .unwrap_err()
-                .contains("key 2")
+            load(&[a.clone(), with(b.clone(), "kid", Value::Null)]).unwrap_err().contains("key 2")
         );
         assert!(load(&[]).unwrap_err().contains("empty"));
         let set = load(&[a, b.clone()]).unwrap();

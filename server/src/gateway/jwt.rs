@@ -39,15 +39,8 @@ pub struct Verifier {
 }
 
 enum Keys {
-    Shared {
-        decoding: DecodingKey,
-        encoding: EncodingKey,
-    },
-    Public {
-        path: PathBuf,
-        algorithm: PinnedAlgorithm,
-        set: RwLock<Arc<KeySet>>,
-    },
+    Shared { decoding: DecodingKey, encoding: EncodingKey },
+    Public { path: PathBuf, algorithm: PinnedAlgorithm, set: RwLock<Arc<KeySet>> },
 }
 
 /// A token made here.
@@ -106,10 +99,7 @@ impl Verifier {
         let keys = match config.key_source(demo)? {
             KeySource::Secret(secret) => Keys::shared(secret.as_bytes()),
             KeySource::SecretFile(path) => {
-                let fault = |problem| VerifierError::SecretFile {
-                    path: path.to_owned(),
-                    problem,
-                };
+                let fault = |problem| VerifierError::SecretFile { path: path.to_owned(), problem };
                 let text =
                     std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
                 let secret = text.trim().as_bytes();
@@ -125,11 +115,7 @@ impl Verifier {
             }
             KeySource::Jwks { path, algorithm } => {
                 let set = RwLock::new(Arc::new(KeySet::load(path, algorithm)?));
-                Keys::Public {
-                    path: path.to_owned(),
-                    algorithm,
-                    set,
-                }
+                Keys::Public { path: path.to_owned(), algorithm, set }
             }
         };
         let mut validation = Validation::new(keys.algorithm());
@@ -168,14 +154,10 @@ impl Verifier {
         let header = decode_header(token)
             .map_err(|_| invalid("it is not a JWT with an algorithm that is known"))?;
         if header.alg != self.keys.algorithm() {
-            return Err(invalid(
-                "it is not signed with the algorithm that this server uses",
-            ));
+            return Err(invalid("it is not signed with the algorithm that this server uses"));
         }
         if header.crit.is_some() {
-            return Err(invalid(
-                "it demands an extension (`crit`) that is not known here",
-            ));
+            return Err(invalid("it demands an extension (`crit`) that is not known here"));
         }
         let claims = self.claims(token, header.kid.as_deref())?;
         self.identity(claims, now_ms)
@@ -216,21 +198,13 @@ impl Verifier {
             claims.insert("aud".into(), json!(audience));
         }
         let token = encode(&Header::new(Algorithm::HS256), &claims, encoding)?;
-        Ok(Issued {
-            token,
-            expires_at_ms: end_s.saturating_mul(1000),
-        })
+        Ok(Issued { token, expires_at_ms: end_s.saturating_mul(1000) })
     }
 
     /// Reads the key set's file again, and says how many keys there are now. If that fails, the keys
     /// that were there stay. Does nothing where the key is a shared secret.
     pub fn reload(&self) -> Result<usize, VerifierError> {
-        let Keys::Public {
-            path,
-            algorithm,
-            set,
-        } = &self.keys
-        else {
+        let Keys::Public { path, algorithm, set } = &self.keys else {
             return Ok(1);
         };
         let fresh = Arc::new(KeySet::load(path, *algorithm)?);
@@ -250,17 +224,12 @@ impl Verifier {
                 decode(token, key, &self.validation)
             }
         };
-        decoded
-            .map(|data| data.claims)
-            .map_err(|error| invalid(reason(error.kind())))
+        decoded.map(|data| data.claims).map_err(|error| invalid(reason(error.kind())))
     }
 
     fn identity(&self, mut claims: Claims, now_ms: u64) -> Result<Identity, Refusal> {
-        let end = claims
-            .exp
-            .as_ref()
-            .and_then(millis)
-            .ok_or_else(|| invalid("its `exp` is no time"))?;
+        let end =
+            claims.exp.as_ref().and_then(millis).ok_or_else(|| invalid("its `exp` is no time"))?;
         let expires_at_ms = end.saturating_add(self.leeway_ms);
         if expires_at_ms <= now_ms {
             return Err(Refusal::TokenExpired);
@@ -272,9 +241,7 @@ impl Verifier {
             }
         }
         if !is_subject(&claims.sub) {
-            return Err(invalid(
-                "its `sub` is empty, longer than 128 bytes, or has white space",
-            ));
+            return Err(invalid("its `sub` is empty, longer than 128 bytes, or has white space"));
         }
         let claim = || self.tenant_claim.clone();
         let tenant = match claims.rest.remove(&self.tenant_claim) {
@@ -310,9 +277,7 @@ impl fmt::Debug for Verifier {
 
 impl fmt::Debug for Issued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
-            .field("expires_at_ms", &self.expires_at_ms)
-            .finish_non_exhaustive()
+        f.debug_struct("Issued").field("expires_at_ms", &self.expires_at_ms).finish_non_exhaustive()
     }
 }
 
@@ -327,18 +292,9 @@ impl Keys {
     fn algorithm(&self) -> Algorithm {
         match self {
             Self::Shared { .. } => Algorithm::HS256,
-            Self::Public {
-                algorithm: PinnedAlgorithm::RS256,
-                ..
-            } => Algorithm::RS256,
-            Self::Public {
-                algorithm: PinnedAlgorithm::ES256,
-                ..
-            } => Algorithm::ES256,
-            Self::Public {
-                algorithm: PinnedAlgorithm::EdDSA,
-                ..
-            } => Algorithm::EdDSA,
+            Self::Public { algorithm: PinnedAlgorithm::RS256, .. } => Algorithm::RS256,
+            Self::Public { algorithm: PinnedAlgorithm::ES256, .. } => Algorithm::ES256,
+            Self::Public { algorithm: PinnedAlgorithm::EdDSA, .. } => Algorithm::EdDSA,
         }
     }
 }
@@ -357,10 +313,7 @@ fn millis(seconds: &Number) -> Option<u64> {
     match seconds.as_u64() {
         Some(whole) => Some(whole.saturating_mul(1000)),
         // A cast from a float saturates, which is what is wanted here.
-        None => seconds
-            .as_f64()
-            .filter(|s| *s >= 0.0)
-            .map(|s| (s * 1000.0) as u64),
+        None => seconds.as_f64().filter(|s| *s >= 0.0).map(|s| (s * 1000.0) as u64),
     }
 }
 

@@ -60,14 +60,10 @@ impl Places {
     pub fn connect(&self) -> Result<ConnectionPermit, Refusal> {
         let mut taken = lock(&self.taken);
         if taken.connections >= self.max_connections {
-            return Err(Refusal::ServerFull {
-                retry_after_ms: FULL_RETRY_MS,
-            });
+            return Err(Refusal::ServerFull { retry_after_ms: FULL_RETRY_MS });
         }
         taken.connections += 1;
-        Ok(ConnectionPermit {
-            taken: Arc::clone(&self.taken),
-        })
+        Ok(ConnectionPermit { taken: Arc::clone(&self.taken) })
     }
 
     /// A place for one more link of a client instance of the subject. `instance` is what the client
@@ -79,26 +75,18 @@ impl Places {
         let full = instances.len() >= self.instances_per_subject;
         match instances.entry(instance.to_owned()) {
             Entry::Occupied(links) if *links.get() >= MAX_LINKS_PER_INSTANCE => {
-                return Err(Refusal::TooManyConnections {
-                    limit: MAX_LINKS_PER_INSTANCE,
-                });
+                return Err(Refusal::TooManyConnections { limit: MAX_LINKS_PER_INSTANCE });
             }
             Entry::Occupied(mut links) => *links.get_mut() += 1,
             Entry::Vacant(_) if full => {
-                return Err(Refusal::TooManyConnections {
-                    limit: self.instances_per_subject,
-                });
+                return Err(Refusal::TooManyConnections { limit: self.instances_per_subject });
             }
             Entry::Vacant(place) => {
                 place.insert(1);
             }
         }
         let instance = instance.to_owned();
-        Ok(InstancePermit {
-            taken: Arc::clone(&self.taken),
-            subject,
-            instance,
-        })
+        Ok(InstancePermit { taken: Arc::clone(&self.taken), subject, instance })
     }
 
     /// Connections that are open.
@@ -154,11 +142,7 @@ mod tests {
     use super::*;
 
     fn config() -> LimitsConfig {
-        LimitsConfig {
-            max_connections: 2,
-            instances_per_subject: 2,
-            ..LimitsConfig::default()
-        }
+        LimitsConfig { max_connections: 2, instances_per_subject: 2, ..LimitsConfig::default() }
     }
 
     fn ada(tenant: &str) -> Identity {
@@ -191,19 +175,10 @@ mod tests {
         let old_link = places.enter(&acme, "phone").unwrap();
         let new_link = places.enter(&acme, "phone").unwrap();
         let _laptop = places.enter(&acme, "laptop").unwrap();
-        assert_eq!(
-            places.enter(&acme, "tablet").unwrap_err().code(),
-            "too_many_connections"
-        );
-        assert!(
-            places.enter(&ada("other"), "tablet").is_ok(),
-            "another tenant's ada is another"
-        );
+        assert_eq!(places.enter(&acme, "tablet").unwrap_err().code(), "too_many_connections");
+        assert!(places.enter(&ada("other"), "tablet").is_ok(), "another tenant's ada is another");
         drop(old_link);
-        assert!(
-            places.enter(&acme, "tablet").is_err(),
-            "the phone is still here"
-        );
+        assert!(places.enter(&acme, "tablet").is_err(), "the phone is still here");
         drop(new_link);
         assert!(places.enter(&acme, "tablet").is_ok());
     }
@@ -217,9 +192,6 @@ mod tests {
         assert!(places.enter(&ada("acme"), "phone").is_err());
         drop(links);
         assert_eq!(places.instances(), 0);
-        assert!(
-            lock(&places.taken).subjects.is_empty(),
-            "memory returns to its base"
-        );
+        assert!(lock(&places.taken).subjects.is_empty(), "memory returns to its base");
     }
 }

@@ -51,9 +51,7 @@ impl OriginPolicy {
             return Ok(());
         }
         let shown = String::from_utf8_lossy(origin.as_bytes());
-        Err(Refusal::OriginForbidden {
-            origin: shown.chars().take(SHOWN_CHARS).collect(),
-        })
+        Err(Refusal::OriginForbidden { origin: shown.chars().take(SHOWN_CHARS).collect() })
     }
 
     /// Whether pages of `origin` may talk to this server, which they know as `host`.
@@ -87,9 +85,7 @@ impl Origin {
         let (scheme, authority) = text.split_once("://")?;
         let bare = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\*,".contains(&byte);
         if !authority.bytes().all(bare)
-            || !scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         {
             return None;
         }
@@ -151,19 +147,11 @@ mod tests {
         assert!(!check(&[], "localhost:8000", Some("http://localhost:3000")));
         assert!(!check(&[], "localhost:8000", Some("http://localhost")));
         assert!(!check(&[], "app.example", Some("https://evil.example")));
-        assert!(!check(
-            &[],
-            "app.example",
-            Some("https://app.example.evil.example")
-        ));
+        assert!(!check(&[], "app.example", Some("https://app.example.evil.example")));
         let listed = ["https://app.example"];
         assert!(check(&listed, "api.example", Some("https://app.example")));
         assert!(!check(&listed, "api.example", Some("http://app.example")));
-        assert!(!check(
-            &listed,
-            "api.example",
-            Some("https://app.example:8443")
-        ));
+        assert!(!check(&listed, "api.example", Some("https://app.example:8443")));
     }
 
     #[test]
@@ -175,18 +163,10 @@ mod tests {
 
     #[test]
     fn null_and_nonsense_are_refused_unless_every_origin_is_allowed() {
-        for origin in [
-            "null",
-            "",
-            "app.example",
-            "https://",
-            "https://a@b",
-            "https://app.example/x",
-        ] {
-            assert!(
-                !check(&["https://app.example"], "app.example", Some(origin)),
-                "{origin}"
-            );
+        for origin in
+            ["null", "", "app.example", "https://", "https://a@b", "https://app.example/x"]
+        {
+            assert!(!check(&["https://app.example"], "app.example", Some(origin)), "{origin}");
             assert!(check(&["*"], "app.example", Some(origin)), "{origin}");
         }
     }
@@ -203,16 +183,8 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused_in_the_configuration() {
-        for entry in [
-            "app.example",
-            "https://app.example/",
-            "https://*.example",
-            "",
-            "null",
-        ] {
-            let error = OriginPolicy::new(&[entry.to_owned()])
-                .unwrap_err()
-                .to_string();
+        for entry in ["app.example", "https://app.example/", "https://*.example", "", "null"] {
+            let error = OriginPolicy::new(&[entry.to_owned()]).unwrap_err().to_string();
             assert!(error.contains("allowed_origins"), "{error}");
         }
     }

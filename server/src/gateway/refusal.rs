@@ -16,7 +16,9 @@
 //! | `not_found` | 404 | 4404 | there is no such thing here |
 //! | `method_not_allowed` | 405 | 4405 | the path exists, the method does not |
 //! | `hello_timeout` | 408 | 4408 | the connection did not say hello in time |
+//! | `peer_dead` | 408 | 4455 | nothing was heard of the connection, pings included |
 //! | `idle_timeout` | 408 | 4448 | nothing was asked of the connection for too long |
+//! | `uncertain` | 409 | 4456 | a repeat of something too old to remember; it may have taken effect |
 //! | `too_large` | 413 | 4413 | the frame or body is over the limit |
 //! | `rate_limited` | 429 | 4429 | too fast; come back after `retry_after_ms` |
 //! | `too_many_connections` | 429 | 4449 | the subject has too many clients connected |
@@ -31,6 +33,8 @@
 //! A close code is 4000 plus the status where the code is the status's plain reading, and from 4440 on
 //! otherwise. Codes and numbers are a contract: they are added to, never changed. A message says what
 //! was wrong, where, and what to do; it never repeats a token or a ticket.
+
+use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -124,6 +128,27 @@ pub enum Refusal {
         /// The time that passed, in ms.
         after_ms: u64,
     },
+    /// Nothing was heard, not even the answer to a ping.
+    #[error("nothing heard for {after_ms} ms, pings included; connect again")]
+    PeerDead {
+        /// The time that passed, in ms.
+        after_ms: u64,
+    },
+    /// A repeat of a publish that is older than what the server remembers.
+    #[error(
+        "this may have taken effect before, longer ago than the server remembers; look before repeating it"
+    )]
+    Uncertain,
+    /// A repeat of a publish that was refused, with the first refusal's words.
+    #[error("{message}")]
+    Repeated {
+        /// The first refusal's code.
+        code: String,
+        /// The first refusal's message.
+        message: String,
+        /// When the first refusal said to come back.
+        retry_after_ms: Option<u64>,
+    },
     /// A frame or a body over the limit.
     #[error("{what} is larger than {limit_bytes} bytes; send less at a time")]
     TooLarge {
@@ -193,7 +218,7 @@ pub enum Refusal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RefusalBody {
     /// The stable name of the reason.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What was wrong, where, and what to do, for a person.
     pub message: String,
     /// When trying again makes sense, in ms from now, where that is known.
@@ -225,17 +250,18 @@ impl Refusal {
             | Self::Draining { retry_after_ms }
             | Self::ServerFull { retry_after_ms }
             | Self::Unavailable { retry_after_ms, .. } => Some(retry_after_ms),
+            Self::Repeated { retry_after_ms, .. } => retry_after_ms,
             _ => None,
         }
     }
 
     /// What the caller reads, for a response or an `error` frame.
     pub fn body(&self) -> RefusalBody {
-        RefusalBody {
-            code: self.code(),
-            message: self.to_string(),
-            retry_after_ms: self.retry_after_ms(),
-        }
+        let code = match self {
+            Self::Repeated { code, .. } => Cow::Owned(code.clone()),
+            other => Cow::Borrowed(other.code()),
+        };
+        RefusalBody { code, message: self.to_string(), retry_after_ms: self.retry_after_ms() }
     }
 
     fn row(&self) -> (&'static str, StatusCode, u16) {
@@ -256,6 +282,10 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => ("method_not_allowed", S::METHOD_NOT_ALLOWED, 4405),
             Self::HelloTimeout { .. } => ("hello_timeout", S::REQUEST_TIMEOUT, 4408),
             Self::IdleTimeout { .. } => ("idle_timeout", S::REQUEST_TIMEOUT, 4448),
+            Self::PeerDead { .. } => ("peer_dead", S::REQUEST_TIMEOUT, 4455),
+            Self::Uncertain => ("uncertain", S::CONFLICT, 4456),
+            // Never seen: its own code is told instead.
+            Self::Repeated { .. } => ("repeated", S::CONFLICT, 4456),
             Self::TooLarge { .. } => ("too_large", S::PAYLOAD_TOO_LARGE, 4413),
             Self::RateLimited { .. } => ("rate_limited", S::TOO_MANY_REQUESTS, 4429),
             Self::TooManyConnections { .. } => ("too_many_connections", S::TOO_MANY_REQUESTS, 4449),
@@ -327,26 +357,18 @@ mod tests {
             Refusal::TokenExpired,
             Refusal::TicketInvalid,
             Refusal::Forbidden("no".into()),
-            Refusal::OriginForbidden {
-                origin: "null".into(),
-            },
-            Refusal::TenantMissing {
-                claim: claim.clone(),
-            },
+            Refusal::OriginForbidden { origin: "null".into() },
+            Refusal::TenantMissing { claim: claim.clone() },
             Refusal::TenantInvalid { claim },
             Refusal::SessionTaken,
             Refusal::NotFound("no".into()),
             Refusal::MethodNotAllowed { allowed: "POST" },
             Refusal::HelloTimeout { after_ms },
             Refusal::IdleTimeout { after_ms },
-            Refusal::TooLarge {
-                what: "the frame",
-                limit_bytes: limit,
-            },
-            Refusal::RateLimited {
-                what: "commands",
-                retry_after_ms,
-            },
+            Refusal::PeerDead { after_ms },
+            Refusal::Uncertain,
+            Refusal::TooLarge { what: "the frame", limit_bytes: limit },
+            Refusal::RateLimited { what: "commands", retry_after_ms },
             Refusal::TooManyConnections { limit },
             Refusal::TooManyRooms { limit },
             Refusal::TooManyCalls { limit },
@@ -354,10 +376,7 @@ mod tests {
             Refusal::Internal,
             Refusal::Draining { retry_after_ms },
             Refusal::ServerFull { retry_after_ms },
-            Refusal::Unavailable {
-                what: "the store",
-                retry_after_ms,
-            },
+            Refusal::Unavailable { what: "the store", retry_after_ms },
         ]
     }
 
@@ -366,12 +385,7 @@ mod tests {
         let documented: BTreeSet<String> = include_str!("refusal.rs")
             .lines()
             .filter_map(|line| line.strip_prefix("//! | `"))
-            .map(|row| {
-                row.split('|')
-                    .take(3)
-                    .map(|cell| cell.trim().trim_matches('`'))
-                    .collect()
-            })
+            .map(|row| row.split('|').take(3).map(|cell| cell.trim().trim_matches('`')).collect())
             .map(|cells: Vec<_>| cells.join(" "))
             .filter(|row| row != "code HTTP close")
             .collect();
@@ -395,11 +409,8 @@ mod tests {
 
     #[test]
     fn a_retry_is_told_in_the_body_and_rounded_up_in_the_header() {
-        let response = Refusal::RateLimited {
-            what: "commands",
-            retry_after_ms: 1_001,
-        }
-        .into_response();
+        let response =
+            Refusal::RateLimited { what: "commands", retry_after_ms: 1_001 }.into_response();
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         let body = serde_json::to_value(Refusal::Draining { retry_after_ms: 7 }.body()).unwrap();
@@ -412,20 +423,10 @@ mod tests {
     fn only_refused_credentials_carry_an_error_in_the_challenge() {
         let challenge = |refusal: Refusal| {
             let response = refusal.into_response();
-            response
-                .headers()
-                .get(header::WWW_AUTHENTICATE)
-                .map(|v| v.to_str().unwrap().to_owned())
+            response.headers().get(header::WWW_AUTHENTICATE).map(|v| v.to_str().unwrap().to_owned())
         };
-        assert_eq!(
-            challenge(Refusal::Unauthorized).unwrap(),
-            "Bearer realm=\"staywire\""
-        );
-        assert!(
-            challenge(Refusal::TokenExpired)
-                .unwrap()
-                .contains("error=\"invalid_token\"")
-        );
+        assert_eq!(challenge(Refusal::Unauthorized).unwrap(), "Bearer realm=\"staywire\"");
+        assert!(challenge(Refusal::TokenExpired).unwrap().contains("error=\"invalid_token\""));
         assert_eq!(challenge(Refusal::SessionTaken), None);
     }
 }

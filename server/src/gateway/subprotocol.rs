@@ -33,11 +33,7 @@ impl Offered {
         let mut entries = 0;
         for value in headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
             let list = value.to_str().map_err(|_| malformed())?;
-            for entry in list
-                .split(',')
-                .map(str::trim)
-                .filter(|entry| !entry.is_empty())
-            {
+            for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
                 entries += 1;
                 if entries > MAX_ENTRIES || !entry.bytes().all(is_token_byte) {
                     return Err(malformed());
@@ -103,10 +99,7 @@ mod tests {
     fn offered(values: &[&str]) -> Result<Offered, Refusal> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(
-                SEC_WEBSOCKET_PROTOCOL,
-                HeaderValue::from_str(value).unwrap(),
-            );
+            headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(value).unwrap());
         }
         Offered::from_headers(&headers)
     }
@@ -129,13 +122,7 @@ mod tests {
 
     #[test]
     fn other_protocols_and_near_misses_are_not_ours() {
-        for list in [
-            "",
-            "graphql-ws",
-            "staywire.v2",
-            "Staywire.v1",
-            "staywire.v1x",
-        ] {
+        for list in ["", "graphql-ws", "staywire.v2", "Staywire.v1", "staywire.v1x"] {
             assert_eq!(offered(&[list]).unwrap().picked(), None, "{list}");
         }
     }

@@ -36,10 +36,7 @@ pub struct Ticket {
 impl Tickets {
     /// No tickets yet.
     pub fn new(config: TicketsConfig) -> Self {
-        Self {
-            config,
-            out: Mutex::default(),
-        }
+        Self { config, out: Mutex::default() }
     }
 
     /// A ticket for a caller whose token was verified. `now_ms` is in ms since the Unix epoch.
@@ -52,10 +49,7 @@ impl Tickets {
         if held >= self.config.per_subject || out.by_hash.len() >= self.config.total {
             // The oldest of all is never younger than the oldest of this subject, so this is when
             // asking again makes sense, at the earliest.
-            let oldest = out
-                .by_end
-                .first_key_value()
-                .map_or(now_ms, |((end, _), _)| *end);
+            let oldest = out.by_end.first_key_value().map_or(now_ms, |((end, _), _)| *end);
             let retry_after_ms = oldest.saturating_sub(now_ms).max(1);
             return Err(Refusal::RateLimited {
                 what: "tickets that were not used",
@@ -64,10 +58,7 @@ impl Tickets {
         }
         let end_ms = now_ms.saturating_add(self.config.life_ms);
         out.insert(hash(&text), identity, end_ms);
-        Ok(Ticket {
-            ticket: text,
-            expires_in_ms: self.config.life_ms,
-        })
+        Ok(Ticket { ticket: text, expires_in_ms: self.config.life_ms })
     }
 
     /// Whom the ticket stands for; it is gone afterwards. `now_ms` is in ms since the Unix epoch.
@@ -95,9 +86,7 @@ impl Tickets {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket")
-            .field("expires_in_ms", &self.expires_in_ms)
-            .finish_non_exhaustive()
+        f.debug_struct("Ticket").field("expires_in_ms", &self.expires_in_ms).finish_non_exhaustive()
     }
 }
 
@@ -178,11 +167,7 @@ mod tests {
     }
 
     fn tickets() -> Tickets {
-        Tickets::new(TicketsConfig {
-            life_ms: 30_000,
-            per_subject: 2,
-            total: 3,
-        })
+        Tickets::new(TicketsConfig { life_ms: 30_000, per_subject: 2, total: 3 })
     }
 
     #[test]
@@ -191,15 +176,9 @@ mod tests {
         let ticket = tickets.issue(identity("ada"), 0).unwrap();
         assert_eq!(ticket.expires_in_ms, 30_000);
         assert_eq!(tickets.redeem(&ticket.ticket, 1).unwrap(), identity("ada"));
-        assert_eq!(
-            tickets.redeem(&ticket.ticket, 1),
-            Err(Refusal::TicketInvalid)
-        );
+        assert_eq!(tickets.redeem(&ticket.ticket, 1), Err(Refusal::TicketInvalid));
         let out = tickets.lock();
-        assert!(
-            out.by_end.is_empty() && out.by_owner.is_empty(),
-            "a used ticket leaves nothing"
-        );
+        assert!(out.by_end.is_empty() && out.by_owner.is_empty(), "a used ticket leaves nothing");
     }
 
     #[test]
@@ -210,36 +189,24 @@ mod tests {
             tickets.issue(identity("ada"), 0).unwrap(),
         );
         assert!(tickets.redeem(&early.ticket, 29_999).is_ok());
-        assert_eq!(
-            tickets.redeem(&late.ticket, 30_000),
-            Err(Refusal::TicketInvalid)
-        );
+        assert_eq!(tickets.redeem(&late.ticket, 30_000), Err(Refusal::TicketInvalid));
     }
 
     #[test]
     fn a_ticket_does_not_outlive_its_token() {
         let tickets = tickets();
         let ticket = tickets.issue(identity("ada"), 90_000).unwrap();
-        assert_eq!(
-            tickets.redeem(&ticket.ticket, 100_000),
-            Err(Refusal::TokenExpired)
-        );
+        assert_eq!(tickets.redeem(&ticket.ticket, 100_000), Err(Refusal::TokenExpired));
     }
 
     #[test]
     fn tickets_are_long_distinct_and_not_printed() {
         let tickets = tickets();
-        let (one, two) = (
-            tickets.issue(identity("a"), 0).unwrap(),
-            tickets.issue(identity("b"), 0).unwrap(),
-        );
+        let (one, two) =
+            (tickets.issue(identity("a"), 0).unwrap(), tickets.issue(identity("b"), 0).unwrap());
         assert_ne!(one.ticket, two.ticket);
         assert_eq!(one.ticket.len(), 43);
-        assert!(
-            one.ticket
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        );
+        assert!(one.ticket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
         assert!(!format!("{one:?}{tickets:?}").contains(&one.ticket));
         for guess in ["", "x", &one.ticket[..42]] {
             assert_eq!(tickets.redeem(guess, 0), Err(Refusal::TicketInvalid));
@@ -252,10 +219,7 @@ mod tests {
         let first = tickets.issue(identity("ada"), 0).unwrap();
         tickets.issue(identity("ada"), 10_000).unwrap();
         let refusal = tickets.issue(identity("ada"), 20_000).unwrap_err();
-        assert_eq!(
-            (refusal.code(), refusal.retry_after_ms()),
-            ("rate_limited", Some(10_000))
-        );
+        assert_eq!((refusal.code(), refusal.retry_after_ms()), ("rate_limited", Some(10_000)));
         tickets.redeem(&first.ticket, 20_000).unwrap();
         assert!(tickets.issue(identity("ada"), 20_000).is_ok());
     }
@@ -266,10 +230,7 @@ mod tests {
         for subject in ["a", "b", "c"] {
             tickets.issue(identity(subject), 0).unwrap();
         }
-        assert_eq!(
-            tickets.issue(identity("d"), 0).unwrap_err().code(),
-            "rate_limited"
-        );
+        assert_eq!(tickets.issue(identity("d"), 0).unwrap_err().code(), "rate_limited");
         assert!(tickets.issue(identity("d"), 30_000).is_ok());
         assert_eq!(tickets.outstanding(30_000), 1);
         assert_eq!(tickets.outstanding(60_000), 0);

@@ -48,10 +48,7 @@ pub fn router(gate: Arc<Gate>, config: &Config) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(Arc::clone(&gate), guard))
         .layer(cors(Arc::clone(&gate)))
-        .layer(SetResponseHeaderLayer::overriding(
-            header::CACHE_CONTROL,
-            no_store,
-        ))
+        .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_store))
         .with_state(gate)
 }
 
@@ -87,24 +84,12 @@ async fn token(
     body: Result<Json<TokenRequest>, JsonRejection>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let Json(wanted) = body.map_err(unreadable)?;
-    let ttl_ms = wanted
-        .ttl_ms
-        .unwrap_or(config.life_ms)
-        .min(config.max_life_ms);
+    let ttl_ms = wanted.ttl_ms.unwrap_or(config.life_ms).min(config.max_life_ms);
     let issued = gate
         .verifier()
-        .issue(
-            &wanted.user,
-            &wanted.tenant,
-            &wanted.roles,
-            ttl_ms,
-            unix_ms(),
-        )
+        .issue(&wanted.user, &wanted.tenant, &wanted.roles, ttl_ms, unix_ms())
         .map_err(not_issued)?;
-    Ok(Json(TokenAnswer {
-        token: issued.token,
-        expires_at: iso8601(issued.expires_at_ms),
-    }))
+    Ok(Json(TokenAnswer { token: issued.token, expires_at: iso8601(issued.expires_at_ms) }))
 }
 
 async fn post_only() -> Refusal {
@@ -132,8 +117,7 @@ fn peer(request: &Request) -> Option<IpAddr> {
 
 fn cors(gate: Arc<Gate>) -> CorsLayer {
     let allowed = AllowOrigin::predicate(move |origin, parts| {
-        gate.origins()
-            .allows(origin, parts.headers.get(header::HOST))
+        gate.origins().allows(origin, parts.headers.get(header::HOST))
     });
     CorsLayer::new()
         .allow_origin(allowed)
@@ -145,10 +129,7 @@ fn cors(gate: Arc<Gate>) -> CorsLayer {
 
 fn unreadable(rejection: JsonRejection) -> Refusal {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Refusal::TooLarge {
-            what: "the body",
-            limit_bytes: MAX_BODY_BYTES,
-        };
+        return Refusal::TooLarge { what: "the body", limit_bytes: MAX_BODY_BYTES };
     }
     Refusal::BadRequest(format!(
         "the body must be `{{\"user\", \"tenant\"}}` as application/json: {}",

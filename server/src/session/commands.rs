@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use staywire::wire::control::{Heartbeat, Hello, Join, Published, Publish, Refused, Welcome};
+use staywire::wire::control::{Heartbeat, Hello, Join, Publish, Published, Refused, Welcome};
 use staywire::wire::{ClientFrame, encode_frame};
 
 use super::{Session, error_frame, unavailable};
@@ -33,8 +33,8 @@ impl Session {
         payload: Option<Bytes>,
         now_ms: u64,
     ) -> Result<(), Refusal> {
-        let frame = ClientFrame::decode(text)
-            .map_err(|error| Refusal::BadRequest(error.to_string()))?;
+        let frame =
+            ClientFrame::decode(text).map_err(|error| Refusal::BadRequest(error.to_string()))?;
         let allowed = self.limiter.check(now_ms);
         match frame {
             ClientFrame::Ping => {
@@ -76,9 +76,7 @@ impl Session {
             ClientFrame::Call { id, method, data } => {
                 self.liveness.busy(now_ms);
                 let answer = match allowed {
-                    Ok(()) => {
-                        self.shared.services.call(&self.caller, &method, data, now_ms).await
-                    }
+                    Ok(()) => self.shared.services.call(&self.caller, &method, data, now_ms).await,
                     Err(refusal) => Err(refusal),
                 };
                 self.answer(id, answer);
@@ -176,7 +174,7 @@ impl Session {
         let refused = Refused {
             subscription: join.subscription,
             room: join.room.as_ref().into(),
-            code: body.code.into(),
+            code: body.code,
             message: body.message.as_str().into(),
             retry_after_ms: body.retry_after_ms,
         };
@@ -209,7 +207,7 @@ impl Session {
             Err(refusal) => {
                 let body = refusal.body();
                 let reply = FirstReply::Refused {
-                    code: body.code.to_owned(),
+                    code: body.code.into_owned(),
                     message: body.message,
                     retry_after_ms: body.retry_after_ms,
                 };
@@ -228,12 +226,11 @@ impl Session {
         publish: &Publish<'_>,
     ) -> Result<std::sync::Arc<str>, Refusal> {
         check_room(room)?;
-        let event: EventShape<'_> =
-            serde_json::from_str(publish.event.get()).map_err(|error| {
-                Refusal::BadRequest(format!(
-                    "`event` in `publish` must be an object with a string `type`: {error}"
-                ))
-            })?;
+        let event: EventShape<'_> = serde_json::from_str(publish.event.get()).map_err(|error| {
+            Refusal::BadRequest(format!(
+                "`event` in `publish` must be an object with a string `type`: {error}"
+            ))
+        })?;
         if event.kind.is_empty() || event.kind.len() > MAX_NAME_BYTES {
             return Err(Refusal::BadRequest(format!(
                 "an event's `type` must have 1 to {MAX_NAME_BYTES} bytes"

@@ -89,7 +89,10 @@ impl Liveness {
             return Ok(Todo::Nothing);
         }
         // Looked at where a ping is due: a client that only keeps itself alive is found there.
-        if idle && self.idle_timeout_ms > 0 && self.busy_ms.saturating_add(self.idle_timeout_ms) <= now_ms {
+        if idle
+            && self.idle_timeout_ms > 0
+            && self.busy_ms.saturating_add(self.idle_timeout_ms) <= now_ms
+        {
             return Err(Refusal::IdleTimeout { after_ms: self.idle_timeout_ms });
         }
         self.pinged_ms = Some(now_ms);

@@ -229,7 +229,7 @@ impl Drop for Session {
 fn error_frame(id: Option<u32>, refusal: &Refusal) -> String {
     let body = refusal.body();
     let error = ErrorData {
-        code: body.code.into(),
+        code: body.code,
         message: body.message.as_str().into(),
         retry_after_ms: body.retry_after_ms,
     };

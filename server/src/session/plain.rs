@@ -10,8 +10,8 @@ use staywire::wire::encode_frame;
 use super::{Session, error_frame, unavailable};
 use crate::bus::RoomKey;
 use crate::gateway::refusal::Refusal;
+use crate::http::time::iso8601;
 use crate::hub::Begin;
-use crate::http::iso_time;
 
 #[derive(Deserialize)]
 struct Frame<'a> {
@@ -34,7 +34,7 @@ impl Session {
         if let Some(session_id) = &self.caller.session_id {
             let connected = Connected {
                 session_id: session_id.clone(),
-                timestamp: Some(iso_time(now_ms)),
+                timestamp: Some(iso8601(now_ms)),
                 ..Connected::default()
             };
             self.out.frame(encode_frame("connected", None, Some(&connected)));
@@ -85,7 +85,7 @@ impl Session {
     }
 
     pub(super) fn plain_heartbeat(&self, now_ms: u64) {
-        let heartbeat = Heartbeat { timestamp: iso_time(now_ms), ..Heartbeat::default() };
+        let heartbeat = Heartbeat { timestamp: iso8601(now_ms), ..Heartbeat::default() };
         self.out.frame(encode_frame("heartbeat", None, Some(&heartbeat)));
     }
 }

@@ -80,9 +80,6 @@ fn text(bytes: &[u8]) -> String {
 
 /// The RSAPrivateKey inside a PKCS#8 envelope, which is its last member and a long-form OCTET STRING.
 fn pkcs1_of(bytes: &[u8]) -> Vec<u8> {
-    let start = bytes
-        .windows(5)
-        .position(|w| w[0] == 4 && w[1] == 0x82 && w[4] == 0x30)
-        .unwrap();
+    let start = bytes.windows(5).position(|w| w[0] == 4 && w[1] == 0x82 && w[4] == 0x30).unwrap();
     bytes[start + 4..].to_vec()
 }

@@ -14,10 +14,7 @@ const NOW_S: u64 = NOW_MS / 1000;
 const SECRET: &str = "a shared secret of no less than 32 bytes";
 
 fn shared() -> AuthConfig {
-    AuthConfig {
-        hs256_secret: Some(Secret::new(SECRET)),
-        ..AuthConfig::default()
-    }
+    AuthConfig { hs256_secret: Some(Secret::new(SECRET)), ..AuthConfig::default() }
 }
 
 fn verifier(config: &AuthConfig) -> Verifier {
@@ -41,12 +38,7 @@ fn without(member: &str) -> Value {
 }
 
 fn signed(claims: &Value) -> String {
-    encode(
-        &Header::default(),
-        claims,
-        &EncodingKey::from_secret(SECRET.as_bytes()),
-    )
-    .unwrap()
+    encode(&Header::default(), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
 /// The code of the refusal, or `ok`.
@@ -54,20 +46,14 @@ fn outcome(config: &AuthConfig, token: &str) -> &'static str {
     match verifier(config).verify(token, NOW_MS) {
         Ok(_) => "ok",
         Err(refusal) => {
-            assert!(
-                !refusal.to_string().contains(token),
-                "the message repeats the token"
-            );
+            assert!(!refusal.to_string().contains(token), "the message repeats the token");
             refusal.code()
         }
     }
 }
 
 fn why(config: &AuthConfig, token: &str) -> String {
-    verifier(config)
-        .verify(token, NOW_MS)
-        .unwrap_err()
-        .to_string()
+    verifier(config).verify(token, NOW_MS).unwrap_err().to_string()
 }
 
 /// A key set on disk for as long as the value lives.
@@ -108,13 +94,8 @@ impl Drop for KeyFile {
 
 #[test]
 fn a_good_token_becomes_an_identity() {
-    let identity = verifier(&shared())
-        .verify(&signed(&claims()), NOW_MS)
-        .unwrap();
-    assert_eq!(
-        (identity.subject.as_str(), identity.tenant.as_str()),
-        ("ada", "acme")
-    );
+    let identity = verifier(&shared()).verify(&signed(&claims()), NOW_MS).unwrap();
+    assert_eq!((identity.subject.as_str(), identity.tenant.as_str()), ("ada", "acme"));
     assert_eq!(identity.roles, ["editor"]);
     assert_eq!(identity.expires_at_ms, Some(NOW_MS + 60_000 + 5_000));
     assert!(!identity.anonymous);
@@ -130,9 +111,7 @@ fn what_is_issued_is_verified_and_ends_when_it_says() {
         ..shared()
     };
     let verifier = verifier(&config);
-    let issued = verifier
-        .issue("ada", "acme", &["admin".into()], 1_500, NOW_MS)
-        .unwrap();
+    let issued = verifier.issue("ada", "acme", &["admin".into()], 1_500, NOW_MS).unwrap();
     assert_eq!(issued.expires_at_ms, NOW_MS + 2_000);
     let identity = verifier.verify(&issued.token, NOW_MS + 1_999).unwrap();
     assert_eq!(
@@ -146,52 +125,25 @@ fn what_is_issued_is_verified_and_ends_when_it_says() {
 #[test]
 fn what_could_not_be_verified_is_not_issued() {
     let verifier = verifier(&shared());
-    assert!(matches!(
-        verifier.issue("", "acme", &[], 1, NOW_MS),
-        Err(IssueError::Subject)
-    ));
-    assert!(matches!(
-        verifier.issue("ada", "a/b", &[], 1, NOW_MS),
-        Err(IssueError::Tenant)
-    ));
+    assert!(matches!(verifier.issue("", "acme", &[], 1, NOW_MS), Err(IssueError::Subject)));
+    assert!(matches!(verifier.issue("ada", "a/b", &[], 1, NOW_MS), Err(IssueError::Tenant)));
 }
 
 #[test]
 fn every_demo_process_has_a_secret_of_its_own() {
     let demo = || Verifier::new(&AuthConfig::default(), true).unwrap();
-    let token = demo()
-        .issue("ada", "acme", &[], 60_000, NOW_MS)
-        .unwrap()
-        .token;
-    assert_eq!(
-        demo().verify(&token, NOW_MS).unwrap_err().code(),
-        "token_invalid"
-    );
+    let token = demo().issue("ada", "acme", &[], 60_000, NOW_MS).unwrap().token;
+    assert_eq!(demo().verify(&token, NOW_MS).unwrap_err().code(), "token_invalid");
 }
 
 #[test]
 fn the_leeway_is_all_that_an_expired_token_gets() {
     let config = shared();
-    assert_eq!(
-        outcome(&config, &signed(&with("exp", json!(NOW_S - 4)))),
-        "ok"
-    );
-    assert_eq!(
-        outcome(&config, &signed(&with("exp", json!(NOW_S - 5)))),
-        "token_expired"
-    );
-    assert_eq!(
-        outcome(&config, &signed(&with("exp", json!(NOW_S as f64 - 4.5)))),
-        "ok"
-    );
-    assert_eq!(
-        outcome(&config, &signed(&with("nbf", json!(NOW_S + 5)))),
-        "ok"
-    );
-    assert_eq!(
-        outcome(&config, &signed(&with("nbf", json!(NOW_S + 6)))),
-        "token_invalid"
-    );
+    assert_eq!(outcome(&config, &signed(&with("exp", json!(NOW_S - 4)))), "ok");
+    assert_eq!(outcome(&config, &signed(&with("exp", json!(NOW_S - 5)))), "token_expired");
+    assert_eq!(outcome(&config, &signed(&with("exp", json!(NOW_S as f64 - 4.5)))), "ok");
+    assert_eq!(outcome(&config, &signed(&with("nbf", json!(NOW_S + 5)))), "ok");
+    assert_eq!(outcome(&config, &signed(&with("nbf", json!(NOW_S + 6)))), "token_invalid");
 }
 
 #[test]
@@ -207,70 +159,35 @@ fn claims_that_are_needed_cannot_be_missing_or_nonsense() {
         with("sub", json!("a b")),
         with("sub", json!(7)),
     ] {
-        assert_eq!(
-            outcome(&config, &signed(&token)),
-            "token_invalid",
-            "{token}"
-        );
+        assert_eq!(outcome(&config, &signed(&token)), "token_invalid", "{token}");
     }
 }
 
 #[test]
 fn the_tenant_must_be_there_and_a_name() {
     let config = shared();
-    assert_eq!(
-        outcome(&config, &signed(&without("tenant_id"))),
-        "tenant_missing"
-    );
-    assert_eq!(
-        outcome(&config, &signed(&with("tenant_id", Value::Null))),
-        "tenant_missing"
-    );
-    for bad in [
-        json!(""),
-        json!("a/b"),
-        json!(".."),
-        json!("a:b"),
-        json!(["acme"]),
-        json!("é"),
-    ] {
-        assert_eq!(
-            outcome(&config, &signed(&with("tenant_id", bad))),
-            "tenant_invalid"
-        );
+    assert_eq!(outcome(&config, &signed(&without("tenant_id"))), "tenant_missing");
+    assert_eq!(outcome(&config, &signed(&with("tenant_id", Value::Null))), "tenant_missing");
+    for bad in [json!(""), json!("a/b"), json!(".."), json!("a:b"), json!(["acme"]), json!("é")] {
+        assert_eq!(outcome(&config, &signed(&with("tenant_id", bad))), "tenant_invalid");
     }
-    let renamed = AuthConfig {
-        tenant_claim: "org".into(),
-        ..shared()
-    };
+    let renamed = AuthConfig { tenant_claim: "org".into(), ..shared() };
     assert_eq!(outcome(&renamed, &signed(&claims())), "tenant_missing");
-    assert_eq!(
-        outcome(&renamed, &signed(&with("org", json!("acme")))),
-        "ok"
-    );
+    assert_eq!(outcome(&renamed, &signed(&with("org", json!("acme")))), "ok");
 }
 
 #[test]
 fn issuer_and_audience_must_be_the_ones_configured() {
-    let config = AuthConfig {
-        issuer: Some("idp".into()),
-        audience: Some("rooms".into()),
-        ..shared()
-    };
+    let config =
+        AuthConfig { issuer: Some("idp".into()), audience: Some("rooms".into()), ..shared() };
     let claims = |iss: Value, aud: Value| {
         let mut claims = claims();
         claims["iss"] = iss;
         claims["aud"] = aud;
         signed(&claims)
     };
-    assert_eq!(
-        outcome(&config, &claims(json!("idp"), json!("rooms"))),
-        "ok"
-    );
-    assert_eq!(
-        outcome(&config, &claims(json!("idp"), json!(["x", "rooms"]))),
-        "ok"
-    );
+    assert_eq!(outcome(&config, &claims(json!("idp"), json!("rooms"))), "ok");
+    assert_eq!(outcome(&config, &claims(json!("idp"), json!(["x", "rooms"]))), "ok");
     assert!(why(&config, &claims(json!("idp"), json!("billing"))).contains("`aud`"));
     assert!(why(&config, &claims(json!("idp"), json!([]))).contains("`aud`"));
     assert!(why(&config, &claims(json!("idp"), Value::Null)).contains("`aud`"));
@@ -288,10 +205,7 @@ fn a_token_signed_with_another_secret_or_changed_is_refused() {
     let good = signed(&claims());
     let parts: Vec<&str> = good.split('.').collect();
     let root = URL_SAFE_NO_PAD.encode(with("sub", json!("root")).to_string());
-    assert_eq!(
-        outcome(&shared(), &format!("{}.{root}.{}", parts[0], parts[2])),
-        "token_invalid"
-    );
+    assert_eq!(outcome(&shared(), &format!("{}.{root}.{}", parts[0], parts[2])), "token_invalid");
     for nonsense in ["", "a.b.c", "a.b", ".", "...", &"x".repeat(9_000)] {
         let refusal = verifier(&shared()).verify(nonsense, NOW_MS).unwrap_err();
         assert_eq!(refusal.code(), "token_invalid", "{nonsense}");
@@ -304,14 +218,8 @@ fn alg_none_is_refused_whether_signed_or_not() {
         let header = URL_SAFE_NO_PAD.encode(json!({ "alg": alg, "typ": "JWT" }).to_string());
         let body = URL_SAFE_NO_PAD.encode(claims().to_string());
         let signature = signed(&claims()).rsplit('.').next().unwrap().to_owned();
-        assert_eq!(
-            outcome(&shared(), &format!("{header}.{body}.")),
-            "token_invalid"
-        );
-        assert_eq!(
-            outcome(&shared(), &format!("{header}.{body}.{signature}")),
-            "token_invalid"
-        );
+        assert_eq!(outcome(&shared(), &format!("{header}.{body}.")), "token_invalid");
+        assert_eq!(outcome(&shared(), &format!("{header}.{body}.{signature}")), "token_invalid");
     }
 }
 
@@ -331,11 +239,7 @@ fn a_public_key_is_no_shared_secret() {
     ] {
         let file = KeyFile::new(&[key.jwk("main")]);
         let config = file.config(algorithm);
-        assert_eq!(
-            outcome(&config, &key.sign(Some("main"), &claims())),
-            "ok",
-            "{algorithm:?}"
-        );
+        assert_eq!(outcome(&config, &key.sign(Some("main"), &claims())), "ok", "{algorithm:?}");
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some("main".into());
         let jwk = key.jwk("main").to_string();
@@ -372,10 +276,7 @@ fn keys_are_read_again_and_a_broken_file_changes_nothing() {
     assert!(verifier.reload().is_err());
     assert!(verifier.verify(&fresh, NOW_MS).is_ok());
     assert!(!verifier.can_issue());
-    assert!(matches!(
-        verifier.issue("a", "b", &[], 1, 1),
-        Err(IssueError::NoSigningKey)
-    ));
+    assert!(matches!(verifier.issue("a", "b", &[], 1, 1), Err(IssueError::NoSigningKey)));
 }
 
 #[test]

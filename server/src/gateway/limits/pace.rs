@@ -38,11 +38,7 @@ impl<C: Clock + Clone> AttemptLimiter<C> {
         let quota =
             Quota::per_second(config.attempts_per_second).allow_burst(config.attempts_burst);
         let limiter = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
-        Self {
-            limiter,
-            clock,
-            max_addresses,
-        }
+        Self { limiter, clock, max_addresses }
     }
 
     /// Counts one attempt, or says when the next will pass.
@@ -51,19 +47,11 @@ impl<C: Clock + Clone> AttemptLimiter<C> {
             self.clean();
         }
         let room = self.limiter.len() < self.max_addresses;
-        self.limiter
-            .check_key(&room.then(|| subscriber(address)))
-            .map_err(|until| {
-                let wait = until
-                    .wait_time_from(self.clock.now())
-                    .as_micros()
-                    .div_ceil(1000);
-                let retry_after_ms = u64::try_from(wait).unwrap_or(u64::MAX).max(1);
-                Refusal::RateLimited {
-                    what: "attempts from this address",
-                    retry_after_ms,
-                }
-            })
+        self.limiter.check_key(&room.then(|| subscriber(address))).map_err(|until| {
+            let wait = until.wait_time_from(self.clock.now()).as_micros().div_ceil(1000);
+            let retry_after_ms = u64::try_from(wait).unwrap_or(u64::MAX).max(1);
+            Refusal::RateLimited { what: "attempts from this address", retry_after_ms }
+        })
     }
 
     /// Forgets the addresses that have their whole allowance back. Call it about once a minute.
@@ -109,22 +97,15 @@ impl CommandLimiter {
     pub fn new(config: &LimitsConfig, now_ms: u64) -> Self {
         let capacity = u64::from(config.commands_burst.get()) * 1000;
         let per_ms = u64::from(config.commands_per_second.get());
-        Self {
-            millis: capacity,
-            capacity,
-            per_ms,
-            filled_at_ms: now_ms,
-        }
+        Self { millis: capacity, capacity, per_ms, filled_at_ms: now_ms }
     }
 
     /// Counts one command, or says when the next will pass.
     pub fn check(&mut self, now_ms: u64) -> Result<(), Refusal> {
         let elapsed = now_ms.saturating_sub(self.filled_at_ms);
         self.filled_at_ms = self.filled_at_ms.max(now_ms);
-        self.millis = elapsed
-            .saturating_mul(self.per_ms)
-            .saturating_add(self.millis)
-            .min(self.capacity);
+        self.millis =
+            elapsed.saturating_mul(self.per_ms).saturating_add(self.millis).min(self.capacity);
         match self.millis.checked_sub(1000) {
             Some(rest) => {
                 self.millis = rest;
@@ -166,10 +147,7 @@ mod tests {
             attempts.check(one).unwrap();
         }
         let refusal = attempts.check(one).unwrap_err();
-        assert_eq!(
-            (refusal.code(), refusal.retry_after_ms()),
-            ("rate_limited", Some(100))
-        );
+        assert_eq!((refusal.code(), refusal.retry_after_ms()), ("rate_limited", Some(100)));
         attempts.check(two).unwrap();
         clock.advance(Duration::from_millis(99));
         assert!(attempts.check(one).is_err());
@@ -181,9 +159,7 @@ mod tests {
     fn a_subscriber_cannot_hide_behind_its_many_addresses() {
         let attempts = AttemptLimiter::with_clock(&config(), FakeRelativeClock::default(), 100);
         for end in 1..=3 {
-            attempts
-                .check(format!("2001:db8::{end}").parse().unwrap())
-                .unwrap();
+            attempts.check(format!("2001:db8::{end}").parse().unwrap()).unwrap();
         }
         assert!(attempts.check("2001:db8::9".parse().unwrap()).is_err());
         assert!(attempts.check("2001:db8:0:1::9".parse().unwrap()).is_ok());
@@ -202,10 +178,7 @@ mod tests {
         for end in 5..=7 {
             from(end).unwrap();
         }
-        assert!(
-            from(8).is_err(),
-            "the strangers' shared allowance is used up"
-        );
+        assert!(from(8).is_err(), "the strangers' shared allowance is used up");
         assert_eq!(attempts.addresses(), 5);
         clock.advance(Duration::from_secs(10));
         assert!(from(9).is_ok());
@@ -232,19 +205,13 @@ mod tests {
         let passed = (0..10).filter(|_| commands.check(u64::MAX).is_ok()).count();
         assert_eq!(passed, 3);
         assert!(commands.check(0).is_err());
-        assert!(
-            commands.check(u64::MAX).is_err(),
-            "going back and forth earns nothing"
-        );
+        assert!(commands.check(u64::MAX).is_err(), "going back and forth earns nothing");
     }
 
     #[test]
     fn whoever_waits_as_long_as_told_passes() {
         let thirds = NonZeroU32::new(3).unwrap();
-        let config = LimitsConfig {
-            commands_per_second: thirds,
-            ..config()
-        };
+        let config = LimitsConfig { commands_per_second: thirds, ..config() };
         let mut commands = CommandLimiter::new(&config, 0);
         let mut now_ms = 0;
         for _ in 0..20 {

@@ -55,24 +55,12 @@ async fn a_demo_token_buys_a_ticket_that_buys_the_identity() {
     assert!(expires_at.ends_with('Z') && *expires_at > *iso8601(unix_ms() + 3_500_000));
 
     let auth = format!("Bearer {}", answer["token"].as_str().unwrap());
-    let (response, answer) = send(
-        &router,
-        request("/auth/ticket", &[("authorization", &auth)], ""),
-    )
-    .await;
-    assert_eq!(
-        (response.status(), &answer["expires_in_ms"]),
-        (StatusCode::OK, &json!(30_000))
-    );
+    let (response, answer) =
+        send(&router, request("/auth/ticket", &[("authorization", &auth)], "")).await;
+    assert_eq!((response.status(), &answer["expires_in_ms"]), (StatusCode::OK, &json!(30_000)));
     assert_eq!(response.headers()["cache-control"], "no-store");
-    let identity = gate
-        .tickets()
-        .redeem(answer["ticket"].as_str().unwrap(), unix_ms())
-        .unwrap();
-    assert_eq!(
-        (identity.subject.as_str(), identity.tenant.as_str()),
-        ("ada", "acme")
-    );
+    let identity = gate.tickets().redeem(answer["ticket"].as_str().unwrap(), unix_ms()).unwrap();
+    assert_eq!((identity.subject.as_str(), identity.tenant.as_str()), ("ada", "acme"));
 }
 
 #[tokio::test]
@@ -81,10 +69,7 @@ async fn without_the_demo_nobody_gets_a_token() {
         config.demo = false;
         config.auth.hs256_secret = Some(Secret::new("x".repeat(32)));
     });
-    assert_eq!(
-        ask_token(&router, ADA).await.0.status(),
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(ask_token(&router, ADA).await.0.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -105,21 +90,13 @@ async fn what_cannot_be_read_is_refused_in_json() {
     for (body, status, code) in [
         ("", 400, "bad_request"),
         ("{}", 400, "bad_request"),
-        (
-            r#"{"user": "a", "tenant": "b", "admin": true}"#,
-            400,
-            "bad_request",
-        ),
+        (r#"{"user": "a", "tenant": "b", "admin": true}"#, 400, "bad_request"),
         (r#"{"user": "", "tenant": "b"}"#, 400, "bad_request"),
         (r#"{"user": "a", "tenant": "b/c"}"#, 400, "bad_request"),
         (&long, 413, "too_large"),
     ] {
         let (response, answer) = ask_token(&router, body).await;
-        assert_eq!(
-            (response.status().as_u16(), &answer["code"]),
-            (status, &json!(code)),
-            "{body}"
-        );
+        assert_eq!((response.status().as_u16(), &answer["code"]), (status, &json!(code)), "{body}");
     }
     // Without the content type a foreign page could post without asking first.
     let (response, _) = send(&router, request("/auth/token", &[], ADA)).await;
@@ -129,26 +106,16 @@ async fn what_cannot_be_read_is_refused_in_json() {
 #[tokio::test]
 async fn a_ticket_needs_a_good_token() {
     let (gate, router) = demo(|_| ());
-    let old = gate
-        .verifier()
-        .issue("a", "b", &[], 1_000, unix_ms() - 60_000)
-        .unwrap()
-        .token;
+    let old = gate.verifier().issue("a", "b", &[], 1_000, unix_ms() - 60_000).unwrap().token;
     for (auth, code) in [
         (None, "unauthorized"),
         (Some("Basic dTpw".to_owned()), "unauthorized"),
         (Some("Bearer a.b.c".to_owned()), "token_invalid"),
         (Some(format!("Bearer {old}")), "token_expired"),
     ] {
-        let headers: Vec<_> = auth
-            .iter()
-            .map(|auth| ("authorization", auth.as_str()))
-            .collect();
+        let headers: Vec<_> = auth.iter().map(|auth| ("authorization", auth.as_str())).collect();
         let (response, answer) = send(&router, request("/auth/ticket", &headers, "")).await;
-        assert_eq!(
-            (response.status(), &answer["code"]),
-            (StatusCode::UNAUTHORIZED, &json!(code))
-        );
+        assert_eq!((response.status(), &answer["code"]), (StatusCode::UNAUTHORIZED, &json!(code)));
         assert!(response.headers().contains_key("www-authenticate"));
     }
     let (_, answer) = send(&router, request("/auth/ticket?access_token=x", &[], "")).await;
@@ -159,51 +126,27 @@ async fn a_ticket_needs_a_good_token() {
 async fn pages_of_allowed_origins_read_the_answer_and_others_do_not() {
     let (_, router) = demo(|config| config.allowed_origins = vec!["https://app.example".into()]);
     let ask = |origin: &'static str| {
-        send(
-            &router,
-            request("/auth/token", &[JSON, ("origin", origin)], ADA),
-        )
+        send(&router, request("/auth/token", &[JSON, ("origin", origin)], ADA))
     };
     let (response, _) = ask("https://app.example").await;
-    assert_eq!(
-        response.headers()["access-control-allow-origin"],
-        "https://app.example"
-    );
-    assert!(
-        response.headers()["vary"]
-            .to_str()
-            .unwrap()
-            .contains("origin")
-    );
-    assert_eq!(
-        ask("http://localhost:8000").await.0.status(),
-        StatusCode::OK
-    );
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    assert!(response.headers()["vary"].to_str().unwrap().contains("origin"));
+    assert_eq!(ask("http://localhost:8000").await.0.status(), StatusCode::OK);
     let (response, answer) = ask("https://evil.example").await;
     assert_eq!(
         (response.status(), &answer["code"]),
         (StatusCode::FORBIDDEN, &json!("origin_forbidden"))
     );
-    assert!(
-        !response
-            .headers()
-            .contains_key("access-control-allow-origin")
-    );
+    assert!(!response.headers().contains_key("access-control-allow-origin"));
 }
 
 #[tokio::test]
 async fn a_refusal_can_be_read_by_the_page_it_concerns() {
     let (_, router) = demo(|config| config.allowed_origins = vec!["https://app.example".into()]);
-    let headers = [
-        ("origin", "https://app.example"),
-        ("authorization", "Bearer a.b.c"),
-    ];
+    let headers = [("origin", "https://app.example"), ("authorization", "Bearer a.b.c")];
     let (response, answer) = send(&router, request("/auth/ticket", &headers, "")).await;
     assert_eq!(answer["code"], "token_invalid");
-    assert_eq!(
-        response.headers()["access-control-allow-origin"],
-        "https://app.example"
-    );
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
 }
 
 #[tokio::test]
@@ -213,21 +156,11 @@ async fn a_preflight_is_answered_for_allowed_origins_alone() {
         let mut ask = request("/auth/ticket", &[("origin", origin)], "");
         *ask.method_mut() = Method::OPTIONS;
         let headers = ask.headers_mut();
-        headers.insert(
-            "access-control-request-method",
-            HeaderValue::from_static("POST"),
-        );
-        headers.insert(
-            "access-control-request-headers",
-            HeaderValue::from_static("authorization"),
-        );
+        headers.insert("access-control-request-method", HeaderValue::from_static("POST"));
+        headers.insert("access-control-request-headers", HeaderValue::from_static("authorization"));
         let (response, _) = send(&router, ask).await;
         let headers = response.headers();
-        assert_eq!(
-            headers.contains_key("access-control-allow-origin"),
-            allowed,
-            "{origin}"
-        );
+        assert_eq!(headers.contains_key("access-control-allow-origin"), allowed, "{origin}");
     }
 }
 
@@ -241,21 +174,13 @@ async fn other_methods_and_floods_are_refused_in_json() {
     let mut get = request("/auth/ticket", &[], "");
     *get.method_mut() = Method::GET;
     let (response, answer) = send(&router, get).await;
-    assert_eq!(
-        (response.status().as_u16(), &answer["code"]),
-        (405, &json!("method_not_allowed"))
-    );
+    assert_eq!((response.status().as_u16(), &answer["code"]), (405, &json!("method_not_allowed")));
 
-    let router = router.layer(Extension(ConnectInfo(SocketAddr::from((
-        Ipv4Addr::LOCALHOST,
-        5_000,
-    )))));
+    let router =
+        router.layer(Extension(ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 5_000)))));
     assert_eq!(ask_token(&router, ADA).await.0.status(), StatusCode::OK);
     let (response, answer) = ask_token(&router, ADA).await;
-    assert_eq!(
-        (response.status().as_u16(), &answer["code"]),
-        (429, &json!("rate_limited"))
-    );
+    assert_eq!((response.status().as_u16(), &answer["code"]), (429, &json!("rate_limited")));
     assert_eq!(response.headers()["retry-after"], "1");
 }
 
@@ -264,9 +189,6 @@ async fn a_draining_server_gives_no_tickets() {
     let (gate, router) = demo(|_| ());
     gate.drain(1_500);
     let (response, answer) = send(&router, request("/auth/ticket", &[], "")).await;
-    assert_eq!(
-        (response.status().as_u16(), &answer["code"]),
-        (503, &json!("draining"))
-    );
+    assert_eq!((response.status().as_u16(), &answer["code"]), (503, &json!("draining")));
     assert_eq!(response.headers()["retry-after"], "2");
 }

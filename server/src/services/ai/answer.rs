@@ -73,16 +73,8 @@ impl Librarian {
     fn relevant(&self, conversation: Conversation<'_>) -> Vec<Hit> {
         let query = query(conversation);
         if query.is_empty() {
-            let introduction = self
-                .corpus
-                .passages
-                .iter()
-                .position(|p| p.id == INTRODUCTION);
-            let hit = introduction.map(|passage| Hit {
-                passage,
-                score: 1.0,
-                coverage: 1.0,
-            });
+            let introduction = self.corpus.passages.iter().position(|p| p.id == INTRODUCTION);
+            let hit = introduction.map(|passage| Hit { passage, score: 1.0, coverage: 1.0 });
             return hit.into_iter().collect();
         }
         let mut hits = self.index.search(&query);
@@ -93,9 +85,7 @@ impl Librarian {
         {
             hits.retain(|hit| {
                 let text = &self.corpus.passages[hit.passage].text;
-                sentences(text)
-                    .first()
-                    .is_none_or(|first| !told.contains(first))
+                sentences(text).first().is_none_or(|first| !told.contains(first))
             });
         }
         hits
@@ -113,22 +103,10 @@ impl Librarian {
         let quoted: Vec<_> = unknown.iter().map(|word| format!("“{word}”")).collect();
         let admission = match quoted.as_slice() {
             [] => "I don't know the answer to that.".to_owned(),
-            words => format!(
-                "I don't know: nothing that I ship is about {}.",
-                words.join(" or ")
-            ),
+            words => format!("I don't know: nothing that I ship is about {}.", words.join(" or ")),
         };
-        let topics: Vec<_> = self
-            .corpus
-            .topics
-            .iter()
-            .map(|topic| topic.name.as_str())
-            .collect();
-        let example = self
-            .corpus
-            .topics
-            .last()
-            .map_or("", |topic| topic.example.as_str());
+        let topics: Vec<_> = self.corpus.topics.iter().map(|topic| topic.name.as_str()).collect();
+        let example = self.corpus.topics.last().map_or("", |topic| topic.example.as_str());
         format!(
             "{admission} I can answer questions about {}; and I can compute figures from the sample \
              tables of revenue and connections. Try “{example}” or “What was the revenue in Q2 by \

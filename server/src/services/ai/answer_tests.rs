@@ -3,11 +3,7 @@
 use super::*;
 
 fn alone(question: &str) -> Conversation<'_> {
-    Conversation {
-        question,
-        earlier: &[],
-        last_answer: None,
-    }
+    Conversation { question, earlier: &[], last_answer: None }
 }
 
 #[test]
@@ -19,10 +15,7 @@ fn natural_questions_find_their_passage() {
         ("What can I ask you?", "assistant"),
         ("Which languages and platforms are supported?", "platforms"),
         ("Can I use it on Android?", "platforms"),
-        (
-            "Why is the engine a state machine and not async?",
-            "sans-io-engine",
-        ),
+        ("Why is the engine a state machine and not async?", "sans-io-engine"),
         ("Which states can a client be in?", "client-states"),
         ("Why are events handed over in batches?", "batches"),
         ("Do several browser tabs share a connection?", "shared-tabs"),
@@ -33,14 +26,8 @@ fn natural_questions_find_their_passage() {
         ("How does a client catch up after it reconnects?", "resume"),
         ("how long is the history of a room kept", "history"),
         ("Is typing logged?", "presence-typing"),
-        (
-            "What if my app is too slow to read its events?",
-            "slow-application",
-        ),
-        (
-            "What is coalescing and why does it make throughput better?",
-            "coalescing",
-        ),
+        ("What if my app is too slow to read its events?", "slow-application"),
+        ("What is coalescing and why does it make throughput better?", "coalescing"),
         ("How does reconnecting back off?", "backoff"),
         ("Which jitter is used between retries?", "backoff"),
         ("How often are pings sent?", "heartbeat"),
@@ -57,23 +44,14 @@ fn natural_questions_find_their_passage() {
         ("What becomes of a call whose link dies?", "calls"),
         ("Which protocols are there?", "protocols"),
         ("Does it work with Socket.IO servers?", "socketio"),
-        (
-            "What does the auto protocol do when the handshake fails?",
-            "auto",
-        ),
+        ("What does the auto protocol do when the handshake fails?", "auto"),
         ("Which endpoints does the server have?", "endpoints"),
         ("Where are the Prometheus metrics?", "http-endpoints"),
         ("How are AI answers streamed?", "ai-streaming"),
         ("How do I cancel an AI answer?", "ai-cancel"),
         ("Can I use OpenAI or Anthropic models?", "ai-providers"),
-        (
-            "How can a Python service publish tokens through redis?",
-            "ai-bridge",
-        ),
-        (
-            "How do notifications reach all devices of a user?",
-            "notifications",
-        ),
+        ("How can a Python service publish tokens through redis?", "ai-bridge"),
+        ("How do notifications reach all devices of a user?", "notifications"),
         ("Is collaborative editing a CRDT?", "collaboration"),
         ("Do long tasks survive a disconnect?", "tasks"),
         ("How are clients authenticated?", "authentication"),
@@ -89,14 +67,8 @@ fn natural_questions_find_their_passage() {
         ("What is staywire.v1?", "staywire-v1"),
         ("How does Staywire avoid a thundering herd?", "storm"),
         ("Is my JWT ever put in the URL?", "tickets"),
-        (
-            "What happens to typing indicators after a reconnect?",
-            "presence-typing",
-        ),
-        (
-            "Do I lose messages when the token is renewed?",
-            "token-refresh",
-        ),
+        ("What happens to typing indicators after a reconnect?", "presence-typing"),
+        ("Do I lose messages when the token is renewed?", "token-refresh"),
         ("Can Yjs clients connect?", "collaboration"),
         ("how do I write a client in Kotlin?", "platforms"),
         ("Which HTTP status do I get if I'm refused?", "refusals"),
@@ -123,17 +95,10 @@ fn natural_questions_find_their_passage() {
 fn every_example_and_title_is_answered() {
     let librarian = Librarian::new().unwrap();
     for topic in &librarian.corpus.topics {
-        assert!(
-            librarian.best(alone(&topic.example)).is_some(),
-            "{}",
-            topic.example
-        );
+        assert!(librarian.best(alone(&topic.example)).is_some(), "{}", topic.example);
     }
     for passage in &librarian.corpus.passages {
-        assert_eq!(
-            librarian.best(alone(&passage.title)),
-            Some(passage.id.as_str())
-        );
+        assert_eq!(librarian.best(alone(&passage.title)), Some(passage.id.as_str()));
     }
 }
 
@@ -141,45 +106,23 @@ fn every_example_and_title_is_answered() {
 fn a_follow_up_takes_its_topic_from_the_conversation() {
     let librarian = Librarian::new().unwrap();
     let best = |earlier: &[&str], question| {
-        librarian.best(Conversation {
-            question,
-            earlier,
-            last_answer: None,
-        })
+        librarian.best(Conversation { question, earlier, last_answer: None })
     };
     let wait = "and how long does it wait?";
-    assert_eq!(
-        best(&["How does reconnecting back off?"], wait),
-        Some("backoff")
-    );
-    assert_eq!(
-        best(&["What is the heartbeat for?"], wait),
-        Some("heartbeat")
-    );
+    assert_eq!(best(&["How does reconnecting back off?"], wait), Some("backoff"));
+    assert_eq!(best(&["What is the heartbeat for?"], wait), Some("heartbeat"));
 
     let survive = "does it survive a reload on disk?";
     assert_eq!(best(&["What is the outbox?"], survive), Some("outbox"));
-    assert_eq!(
-        best(&["What is the outbox?", "Thanks. What is a gap?"], "why?"),
-        Some("gap")
-    );
+    assert_eq!(best(&["What is the outbox?", "Thanks. What is a gap?"], "why?"), Some("gap"));
     // The latest topic wins over an older one.
-    let turns = [
-        "What is the heartbeat for?",
-        "How does reconnecting back off?",
-    ];
+    let turns = ["What is the heartbeat for?", "How does reconnecting back off?"];
     assert_eq!(best(&turns, wait), Some("backoff"));
     // A question that stands alone isn't bent by what was asked before it.
-    assert_eq!(
-        best(&["What is the heartbeat?"], "How do I run the demo?"),
-        Some("demo")
-    );
+    assert_eq!(best(&["What is the heartbeat?"], "How do I run the demo?"), Some("demo"));
     // Both "resume" and "validation" speak of permissions; only the context would prefer the former.
     let earlier = ["How does a client catch up after it reconnects?"];
-    assert_eq!(
-        best(&earlier, "How are permissions checked?"),
-        Some("validation")
-    );
+    assert_eq!(best(&earlier, "How are permissions checked?"), Some("validation"));
 }
 
 #[test]

@@ -45,54 +45,35 @@ pub(super) enum Fold {
 /// The question about a table that the conversation ends in, if it does. A follow-up ("and in Q3?") keeps
 /// what it doesn't say from the questions before it.
 pub(super) fn resolve(earlier: &[&str], question: &str) -> Option<Ask> {
-    earlier
-        .iter()
-        .chain([&question])
-        .fold(None, |before, turn| {
-            let words = words(turn);
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let (metric, slots) = (metric(&words), slots(&words));
-            match before {
-                Some(before)
-                    if follows_up(&words) && (metric.is_some() || slots != Slots::default()) =>
-                {
-                    Some(Ask {
-                        metric: metric.unwrap_or(before.metric),
-                        slots: slots.over(before.slots),
-                    })
-                }
-                _ => metric
-                    .filter(|metric| is_about_figures(*metric, &slots, &words))
-                    .map(|metric| Ask { metric, slots }),
+    earlier.iter().chain([&question]).fold(None, |before, turn| {
+        let words = words(turn);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (metric, slots) = (metric(&words), slots(&words));
+        match before {
+            Some(before)
+                if follows_up(&words) && (metric.is_some() || slots != Slots::default()) =>
+            {
+                Some(Ask {
+                    metric: metric.unwrap_or(before.metric),
+                    slots: slots.over(before.slots),
+                })
             }
-        })
+            _ => metric
+                .filter(|metric| is_about_figures(*metric, &slots, &words))
+                .map(|metric| Ask { metric, slots }),
+        }
+    })
 }
 
 impl Slots {
     fn over(self, before: Self) -> Self {
         let regroups = self.span.is_some() || self.by_region;
         Self {
-            period: if self.period == Period::All {
-                before.period
-            } else {
-                self.period
-            },
-            regions: if self.regions.is_empty() {
-                before.regions
-            } else {
-                self.regions
-            },
+            period: if self.period == Period::All { before.period } else { self.period },
+            regions: if self.regions.is_empty() { before.regions } else { self.regions },
             span: if regroups { self.span } else { before.span },
-            by_region: if regroups {
-                self.by_region
-            } else {
-                before.by_region
-            },
-            fold: if self.fold == Fold::Total {
-                before.fold
-            } else {
-                self.fold
-            },
+            by_region: if regroups { self.by_region } else { before.by_region },
+            fold: if self.fold == Fold::Total { before.fold } else { self.fold },
             year: self.year.or(before.year),
             unresolved: self.unresolved,
         }
@@ -101,30 +82,21 @@ impl Slots {
 
 fn follows_up(words: &[&str]) -> bool {
     words.len() <= 6
-        || matches!(
-            words,
-            [
-                "and" | "or" | "now" | "then" | "but" | "only" | "just" | "same",
-                ..
-            ]
-        )
+        || matches!(words, ["and" | "or" | "now" | "then" | "but" | "only" | "just" | "same", ..])
         || matches!(words, ["what" | "how", "about", ..])
 }
 
 fn metric(words: &[&str]) -> Option<Metric> {
-    words
-        .iter()
-        .enumerate()
-        .find_map(|(at, word)| match (*word, words.get(at + 1)) {
-            ("revenue" | "revenues" | "turnover" | "sales" | "income" | "earnings", _) => {
-                Some(Metric::Revenue)
-            }
-            ("connections", _)
-            | ("connection", Some(&("count" | "counts" | "numbers" | "figures" | "totals"))) => {
-                Some(Metric::Connections)
-            }
-            _ => None,
-        })
+    words.iter().enumerate().find_map(|(at, word)| match (*word, words.get(at + 1)) {
+        ("revenue" | "revenues" | "turnover" | "sales" | "income" | "earnings", _) => {
+            Some(Metric::Revenue)
+        }
+        ("connections", _)
+        | ("connection", Some(&("count" | "counts" | "numbers" | "figures" | "totals"))) => {
+            Some(Metric::Connections)
+        }
+        _ => None,
+    })
 }
 
 /// Connections are also what the corpus is about, so a question about figures has to say so.
@@ -153,10 +125,7 @@ fn is_about_figures(metric: Metric, slots: &Slots, words: &[&str]) -> bool {
         )
     });
     let counted = words.windows(3).any(|three| {
-        matches!(
-            three,
-            ["how", "many", "connections"] | ["number", "of", "connections"]
-        )
+        matches!(three, ["how", "many", "connections"] | ["number", "of", "connections"])
     });
     let placed = slots.period != Period::All
         || slots.unresolved.is_some()
@@ -168,11 +137,8 @@ fn is_about_figures(metric: Metric, slots: &Slots, words: &[&str]) -> bool {
 }
 
 fn slots(words: &[&str]) -> Slots {
-    let mut slots = Slots {
-        period: period::read(words),
-        year: period::year(words),
-        ..Slots::default()
-    };
+    let mut slots =
+        Slots { period: period::read(words), year: period::year(words), ..Slots::default() };
     for (at, word) in words.iter().enumerate() {
         let before = at.checked_sub(1).map_or("", |before| words[before]);
         if let Some(region) = region(word)
@@ -286,10 +252,7 @@ mod tests {
         assert!(slots.by_region && slots.span == Some(Span::Month));
         let (metric, slots) = slots_of("average daily connections in Europe");
         assert_eq!((metric, slots.fold), (Metric::Connections, Fold::Average));
-        assert_eq!(
-            (slots.span, slots.regions),
-            (Some(Span::Day), vec!["Europe"])
-        );
+        assert_eq!((slots.span, slots.regions), (Some(Span::Day), vec!["Europe"]));
         let (_, slots) = slots_of("Which region had the fewest connections in May?");
         assert!(slots.by_region && slots.fold == Fold::Lowest);
         assert!(slots_of("revenue last quarter").1.unresolved.is_some());
@@ -307,12 +270,6 @@ mod tests {
             assert_eq!(resolve(&[], question), None, "{question}");
         }
         // Another topic in between ends the talk about figures.
-        assert_eq!(
-            resolve(
-                &["revenue in Q2", "What is a gap in a room's log?"],
-                "in Q3?"
-            ),
-            None
-        );
+        assert_eq!(resolve(&["revenue in Q2", "What is a gap in a room's log?"], "in Q3?"), None);
     }
 }

@@ -7,12 +7,7 @@ use tokio::sync::watch;
 /// Makes a connected handle and signal, not yet cancelled.
 pub fn cancellation() -> (CancelHandle, CancelSignal) {
     let (sender, receiver) = watch::channel(false);
-    (
-        CancelHandle { sender },
-        CancelSignal {
-            receiver: Some(receiver),
-        },
-    )
+    (CancelHandle { sender }, CancelSignal { receiver: Some(receiver) })
 }
 
 /// The end that cancels. Dropping it cancels too: an answer that nobody can stop any more has no owner.
@@ -29,9 +24,7 @@ impl CancelHandle {
 
     /// A further signal that this handle cancels.
     pub fn signal(&self) -> CancelSignal {
-        CancelSignal {
-            receiver: Some(self.sender.subscribe()),
-        }
+        CancelSignal { receiver: Some(self.sender.subscribe()) }
     }
 }
 

@@ -83,29 +83,15 @@ impl Corpus {
             passage: Vec<Passage>,
         }
 
-        let mut corpus = Self {
-            passages: Vec::new(),
-            topics: Vec::new(),
-        };
+        let mut corpus = Self { passages: Vec::new(), topics: Vec::new() };
         for &(name, text) in FILES {
-            let file: File = toml::from_str(text).map_err(|source| CorpusError::Passages {
-                file: name,
-                source: Box::new(source),
-            })?;
-            corpus.topics.push(Topic {
-                name: file.topic,
-                example: file.example,
-            });
-            corpus
-                .passages
-                .extend(file.passage.into_iter().map(|mut passage| {
-                    passage.text = passage
-                        .text
-                        .split_whitespace()
-                        .collect::<Vec<_>>()
-                        .join(" ");
-                    passage
-                }));
+            let file: File = toml::from_str(text)
+                .map_err(|source| CorpusError::Passages { file: name, source: Box::new(source) })?;
+            corpus.topics.push(Topic { name: file.topic, example: file.example });
+            corpus.passages.extend(file.passage.into_iter().map(|mut passage| {
+                passage.text = passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                passage
+            }));
         }
         Ok(corpus)
     }
@@ -126,11 +112,7 @@ mod tests {
         assert_eq!(ids.len(), corpus.passages.len());
         for passage in &corpus.passages {
             let count = sentences(&passage.text).len();
-            assert!(
-                (2..=4).contains(&count),
-                "{} has {count} sentences",
-                passage.id
-            );
+            assert!((2..=4).contains(&count), "{} has {count} sentences", passage.id);
         }
     }
 }

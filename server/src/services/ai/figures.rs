@@ -28,16 +28,9 @@ pub(super) fn answer(tables: &Tables, ask: &Ask) -> Figures {
         return apology(metric, &reason);
     }
     let (slots, note) = settle(metric, &ask.slots);
-    let rows: Vec<&Row> = tables
-        .rows(metric)
-        .iter()
-        .filter(|row| matches(row, &slots))
-        .collect();
+    let rows: Vec<&Row> = tables.rows(metric).iter().filter(|row| matches(row, &slots)).collect();
     if rows.is_empty() {
-        return apology(
-            metric,
-            &format!("it has no rows {}", when(metric, &slots.period)),
-        );
+        return apology(metric, &format!("it has no rows {}", when(metric, &slots.period)));
     }
     let result = Computed::compute(metric, slots, &rows);
     let mut text = result.text();
@@ -67,10 +60,7 @@ fn settle(metric: Metric, slots: &Slots) -> (Slots, Option<String>) {
     }
     if slots.span.is_some_and(|span| span < finest) {
         slots.span = Some(finest);
-        note = Some(format!(
-            "The table is kept per {0}, so it is by {0} here.",
-            finest.column()
-        ));
+        note = Some(format!("The table is kept per {0}, so it is by {0} here.", finest.column()));
     }
     if slots.span.is_none() && !slots.by_region {
         slots.span = match (&slots.period, slots.fold) {
@@ -107,11 +97,7 @@ fn apology(metric: Metric, reason: &str) -> Figures {
         metric.table(),
         metric.coverage()
     );
-    Figures {
-        text,
-        sql: None,
-        chart: None,
-    }
+    Figures { text, sql: None, chart: None }
 }
 
 fn matches(row: &Row, slots: &Slots) -> bool {
@@ -128,9 +114,7 @@ fn is_partial(period: &Period, rows: &[&Row]) -> bool {
     let missing = |key: &String, span: Span| !rows.iter().any(|row| span.of(row) == key);
     match period {
         Period::All | Period::Day { .. } => false,
-        Period::Quarters(named) => named
-            .iter()
-            .any(|q| missing(&quarter_key(*q), Span::Quarter)),
+        Period::Quarters(named) => named.iter().any(|q| missing(&quarter_key(*q), Span::Quarter)),
         Period::Months(named) => named.iter().any(|m| missing(&month_key(*m), Span::Month)),
     }
 }
@@ -165,11 +149,7 @@ impl Computed {
     }
 
     fn extreme(&self) -> String {
-        let word = if self.slots.fold == Fold::Highest {
-            "highest"
-        } else {
-            "lowest"
-        };
+        let word = if self.slots.fold == Fold::Highest { "highest" } else { "lowest" };
         if self.is_grid() {
             let Some(cell) = self.extreme_cell() else {
                 return String::new();
@@ -185,23 +165,12 @@ impl Computed {
         };
         let value = self.amount(*value);
         let noun = self.metric.noun();
-        format!(
-            "The {column} with the {word} {noun} was {}, with {value}.",
-            pretty(key)
-        )
+        format!("The {column} with the {word} {noun} was {}, with {value}.", pretty(key))
     }
 
     fn told(&self, ((time, region), value): (&(String, String), &i64)) -> String {
-        let preposition = if self.slots.span == Some(Span::Day) {
-            "on"
-        } else {
-            "in"
-        };
-        format!(
-            "{}, for {region} {preposition} {}",
-            self.metric.amount(*value),
-            pretty(time)
-        )
+        let preposition = if self.slots.span == Some(Span::Day) { "on" } else { "in" };
+        format!("{}, for {region} {preposition} {}", self.metric.amount(*value), pretty(time))
     }
 
     fn breakdown(&self) -> String {
@@ -240,10 +209,9 @@ impl Computed {
 
     fn extremes(&self, by: &str) -> String {
         let order = |a: &&Group, b: &&Group| a.1.total_cmp(&b.1);
-        let (Some(low), Some(high)) = (
-            self.groups.iter().min_by(order),
-            self.groups.iter().max_by(order),
-        ) else {
+        let (Some(low), Some(high)) =
+            (self.groups.iter().min_by(order), self.groups.iter().max_by(order))
+        else {
             return String::new();
         };
         format!(

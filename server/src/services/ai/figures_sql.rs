@@ -8,11 +8,7 @@ use super::tables::Metric;
 
 /// The query whose result the answer states, rows in the answer's order.
 pub(super) fn select(metric: Metric, slots: &Slots) -> String {
-    if slots.fold == Fold::Average {
-        average(metric, slots)
-    } else {
-        sums(metric, slots)
-    }
+    if slots.fold == Fold::Average { average(metric, slots) } else { sums(metric, slots) }
 }
 
 fn sums(metric: Metric, slots: &Slots) -> String {
@@ -33,10 +29,7 @@ fn sums(metric: Metric, slots: &Slots) -> String {
         condition(slots)
     );
     if !columns.is_empty() {
-        sql.push_str(&format!(
-            " GROUP BY {} ORDER BY {order}",
-            columns.join(", ")
-        ));
+        sql.push_str(&format!(" GROUP BY {} ORDER BY {order}", columns.join(", ")));
     }
     sql
 }
@@ -46,10 +39,7 @@ fn average(metric: Metric, slots: &Slots) -> String {
     let columns = columns(slots);
     let alias = format!("average_{}", metric.alias());
     let (outer, end) = if slots.by_region {
-        (
-            "region, ",
-            format!(" GROUP BY region ORDER BY {alias} DESC, region"),
-        )
+        ("region, ", format!(" GROUP BY region ORDER BY {alias} DESC, region"))
     } else {
         ("", String::new())
     };
@@ -66,9 +56,7 @@ fn average(metric: Metric, slots: &Slots) -> String {
 
 fn columns(slots: &Slots) -> Vec<&'static str> {
     let time = slots.span.map(super::tables::Span::column);
-    time.into_iter()
-        .chain(slots.by_region.then_some("region"))
-        .collect()
+    time.into_iter().chain(slots.by_region.then_some("region")).collect()
 }
 
 fn prefix(columns: &[&str]) -> String {
@@ -84,17 +72,10 @@ fn condition(slots: &Slots) -> String {
         Period::Months(named) => Some(("month", named.iter().map(|m| month_key(*m)).collect())),
         Period::Day { month, day } => Some(("day", vec![day_key(*month, *day)])),
     };
-    let regions: Vec<String> = slots
-        .regions
-        .iter()
-        .map(|region| (*region).to_owned())
-        .collect();
+    let regions: Vec<String> = slots.regions.iter().map(|region| (*region).to_owned()).collect();
     let place = (!regions.is_empty()).then_some(("region", regions));
-    let conditions: Vec<_> = time
-        .into_iter()
-        .chain(place)
-        .map(|(column, values)| one_of(column, &values))
-        .collect();
+    let conditions: Vec<_> =
+        time.into_iter().chain(place).map(|(column, values)| one_of(column, &values)).collect();
     match conditions.as_slice() {
         [] => String::new(),
         conditions => format!(" WHERE {}", conditions.join(" AND ")),

@@ -24,11 +24,7 @@ use super::{ask, figures};
 pub struct OfflineConfig {
     /// The pause between two tokens; zero for none. Written as `token_delay_ms`, in milliseconds; 15 ms by
     /// default.
-    #[serde(
-        rename = "token_delay_ms",
-        serialize_with = "to_ms",
-        deserialize_with = "from_ms"
-    )]
+    #[serde(rename = "token_delay_ms", serialize_with = "to_ms", deserialize_with = "from_ms")]
     pub token_delay: Duration,
     /// How long a prompt may be.
     pub limits: PromptLimits,
@@ -36,10 +32,7 @@ pub struct OfflineConfig {
 
 impl Default for OfflineConfig {
     fn default() -> Self {
-        Self {
-            token_delay: Duration::from_millis(15),
-            limits: PromptLimits::default(),
-        }
+        Self { token_delay: Duration::from_millis(15), limits: PromptLimits::default() }
     }
 }
 
@@ -99,19 +92,12 @@ impl OfflineProvider {
     fn answer(&self, prompt: &Prompt) -> Option<Answer> {
         let (question, context) = prompt.messages.split_last()?;
         let said_by = |role: Role| context.iter().filter(move |message| message.role == role);
-        let earlier: Vec<&str> = said_by(Role::User)
-            .map(|message| message.content.as_str())
-            .collect();
+        let earlier: Vec<&str> =
+            said_by(Role::User).map(|message| message.content.as_str()).collect();
         if let Some(ask) = ask::resolve(&earlier, &question.content) {
             let figures = figures::answer(&self.tables, &ask);
-            let complete = Chunk::Complete {
-                sql: figures.sql,
-                chart_config: figures.chart,
-            };
-            return Some(Answer {
-                text: figures.text,
-                complete,
-            });
+            let complete = Chunk::Complete { sql: figures.sql, chart_config: figures.chart };
+            return Some(Answer { text: figures.text, complete });
         }
         let text = self.librarian.answer(Conversation {
             question: &question.content,
@@ -120,13 +106,7 @@ impl OfflineProvider {
                 .next_back()
                 .map(|message| message.content.as_str()),
         });
-        Some(Answer {
-            text,
-            complete: Chunk::Complete {
-                sql: None,
-                chart_config: None,
-            },
-        })
+        Some(Answer { text, complete: Chunk::Complete { sql: None, chart_config: None } })
     }
 }
 
@@ -136,9 +116,7 @@ impl Provider for OfflineProvider {
     }
 
     fn stream(&self, prompt: Prompt, cancel: CancelSignal) -> ChunkStream {
-        let answer = prompt
-            .within(&self.config.limits)
-            .map(|prompt| self.answer(&prompt));
+        let answer = prompt.within(&self.config.limits).map(|prompt| self.answer(&prompt));
         match answer {
             Ok(Some(answer)) => {
                 let run = Run::new(answer, cancel, self.config.token_delay, &self.activity);
@@ -181,11 +159,7 @@ impl Run {
 
     async fn step(run: Option<Self>) -> Option<(Result<Chunk, ProviderError>, Option<Self>)> {
         let mut run = run?;
-        let pause = if run.started {
-            run.delay
-        } else {
-            Duration::ZERO
-        };
+        let pause = if run.started { run.delay } else { Duration::ZERO };
         tokio::select! {
             biased;
             () = run.cancel.cancelled() => return Some((Err(ProviderError::cancelled()), None)),

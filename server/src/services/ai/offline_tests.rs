@@ -11,18 +11,11 @@ use crate::services::ai::provider::{ErrorCode, Message};
 use crate::services::ai::registry::ProviderRegistry;
 
 fn provider(token_delay: Duration) -> OfflineProvider {
-    OfflineProvider::new(OfflineConfig {
-        token_delay,
-        ..OfflineConfig::default()
-    })
-    .unwrap()
+    OfflineProvider::new(OfflineConfig { token_delay, ..OfflineConfig::default() }).unwrap()
 }
 
 async fn collect(provider: &OfflineProvider, prompt: Prompt) -> Vec<Result<Chunk, ProviderError>> {
-    provider
-        .stream(prompt, CancelSignal::never())
-        .collect()
-        .await
+    provider.stream(prompt, CancelSignal::never()).collect().await
 }
 
 fn text(chunks: &[Result<Chunk, ProviderError>]) -> String {
@@ -40,10 +33,7 @@ async fn tokens_joined_are_the_answer_and_completion_is_last() {
     let provider = provider(Duration::ZERO);
     let chunks = collect(&provider, Prompt::question("What is coalescing?")).await;
     let joined = text(&chunks);
-    assert!(
-        joined.starts_with("Coalescing means that whatever is queued"),
-        "{joined}"
-    );
+    assert!(joined.starts_with("Coalescing means that whatever is queued"), "{joined}");
     let expected = Librarian::new().unwrap().answer(Conversation {
         question: "What is coalescing?",
         earlier: &[],
@@ -51,30 +41,18 @@ async fn tokens_joined_are_the_answer_and_completion_is_last() {
     });
     assert_eq!(joined, expected);
     assert_eq!(chunks[1], Ok(Chunk::Token(" means".to_owned())));
-    let complete = Chunk::Complete {
-        sql: None,
-        chart_config: None,
-    };
+    let complete = Chunk::Complete { sql: None, chart_config: None };
     assert_eq!(chunks.last(), Some(&Ok(complete)));
-    let completions = chunks
-        .iter()
-        .filter(|c| matches!(c, Ok(Chunk::Complete { .. })))
-        .count();
+    let completions = chunks.iter().filter(|c| matches!(c, Ok(Chunk::Complete { .. }))).count();
     assert_eq!(completions, 1);
 }
 
 #[tokio::test]
 async fn a_data_answer_completes_with_sql_and_chart() {
-    let chunks = collect(
-        &provider(Duration::ZERO),
-        Prompt::question("Revenue in Q2 by region?"),
-    )
-    .await;
+    let chunks =
+        collect(&provider(Duration::ZERO), Prompt::question("Revenue in Q2 by region?")).await;
     match chunks.last() {
-        Some(Ok(Chunk::Complete {
-            sql: Some(sql),
-            chart_config: Some(chart),
-        })) => {
+        Some(Ok(Chunk::Complete { sql: Some(sql), chart_config: Some(chart) })) => {
             assert!(sql.starts_with("SELECT region, SUM(amount_usd)"), "{sql}");
             assert_eq!(chart["data"]["labels"][0], "Americas");
         }
@@ -84,12 +62,7 @@ async fn a_data_answer_completes_with_sql_and_chart() {
 
 #[tokio::test]
 async fn the_same_conversation_has_the_same_answer() {
-    for question in [
-        "How do rooms work?",
-        "connections by region",
-        "who knows?",
-        "tell me more",
-    ] {
+    for question in ["How do rooms work?", "connections by region", "who knows?", "tell me more"] {
         let prompt = Prompt {
             messages: vec![
                 Message::user("What is a gap?"),
@@ -99,11 +72,7 @@ async fn the_same_conversation_has_the_same_answer() {
         };
         let first = collect(&provider(Duration::ZERO), prompt.clone()).await;
         assert!(!text(&first).is_empty());
-        assert_eq!(
-            first,
-            collect(&provider(Duration::ZERO), prompt).await,
-            "{question}"
-        );
+        assert_eq!(first, collect(&provider(Duration::ZERO), prompt).await, "{question}");
     }
 }
 
@@ -131,14 +100,8 @@ async fn tokens_keep_the_configured_pace() {
     // The first comes at once; every other chunk, the completion too, after one delay.
     let pauses = u32::try_from(chunks.len() - 1).unwrap();
     let elapsed = start.elapsed();
-    assert!(
-        elapsed >= Duration::from_millis(15) * pauses,
-        "{elapsed:?} for {pauses}"
-    );
-    assert!(
-        elapsed < Duration::from_millis(17) * pauses,
-        "{elapsed:?} for {pauses}"
-    );
+    assert!(elapsed >= Duration::from_millis(15) * pauses, "{elapsed:?} for {pauses}");
+    assert!(elapsed < Duration::from_millis(17) * pauses, "{elapsed:?} for {pauses}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,10 +111,7 @@ async fn dropping_the_stream_stops_production() {
     for _ in 0..3 {
         assert!(matches!(stream.next().await, Some(Ok(Chunk::Token(_)))));
     }
-    assert_eq!(
-        (provider.answers_in_progress(), provider.tokens_made()),
-        (1, 3)
-    );
+    assert_eq!((provider.answers_in_progress(), provider.tokens_made()), (1, 3));
     drop(stream);
     assert_eq!(provider.answers_in_progress(), 0);
     advance(Duration::from_secs(10)).await;
@@ -183,10 +143,7 @@ async fn bad_prompts_are_refused_with_a_code() {
     for (prompt, code) in [
         (Prompt::default(), ErrorCode::EmptyPrompt),
         (Prompt::question("  \n"), ErrorCode::EmptyPrompt),
-        (
-            Prompt::question("x".repeat(16 * 1024 + 1)),
-            ErrorCode::PromptTooLong,
-        ),
+        (Prompt::question("x".repeat(16 * 1024 + 1)), ErrorCode::PromptTooLong),
     ] {
         let chunks = collect(&provider, prompt).await;
         assert_eq!(chunks.len(), 1);
@@ -202,15 +159,9 @@ async fn bad_prompts_are_refused_with_a_code() {
 fn the_provider_is_found_by_its_name() {
     let mut registry = ProviderRegistry::new();
     registry.insert(Arc::new(provider(Duration::ZERO)));
-    assert_eq!(
-        registry.find("offline").unwrap().name(),
-        OfflineProvider::NAME
-    );
+    assert_eq!(registry.find("offline").unwrap().name(), OfflineProvider::NAME);
     let error = registry.find("oracle").err().unwrap();
-    assert_eq!(
-        error.to_string(),
-        "no AI provider is called \"oracle\"; there are: offline"
-    );
+    assert_eq!(error.to_string(), "no AI provider is called \"oracle\"; there are: offline");
 }
 
 #[test]
@@ -218,10 +169,7 @@ fn the_configuration_is_read_in_milliseconds() {
     let config: OfflineConfig = toml::from_str("token_delay_ms = 40").unwrap();
     assert_eq!(config.token_delay, Duration::from_millis(40));
     assert_eq!(config.limits, PromptLimits::default());
-    assert_eq!(
-        toml::from_str::<OfflineConfig>("").unwrap().token_delay,
-        Duration::from_millis(15)
-    );
+    assert_eq!(toml::from_str::<OfflineConfig>("").unwrap().token_delay, Duration::from_millis(15));
     assert!(toml::from_str::<OfflineConfig>("token_delay = 40").is_err());
 }
 

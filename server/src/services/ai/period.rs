@@ -63,11 +63,7 @@ pub(super) fn read(words: &[&str]) -> Period {
     }
     quarters.sort_unstable();
     quarters.dedup();
-    if quarters.is_empty() {
-        Period::All
-    } else {
-        Period::Quarters(quarters)
-    }
+    if quarters.is_empty() { Period::All } else { Period::Quarters(quarters) }
 }
 
 /// The year that the words name.
@@ -86,10 +82,7 @@ pub(super) fn when(metric: Metric, period: &Period) -> String {
         Period::All => format!("from April to June {YEAR}"),
         Period::Quarters(named) => {
             let names: Vec<_> = named.iter().map(|quarter| format!("Q{quarter}")).collect();
-            format!(
-                "in {} {YEAR}",
-                list(&names.iter().map(String::as_str).collect::<Vec<_>>())
-            )
+            format!("in {} {YEAR}", list(&names.iter().map(String::as_str).collect::<Vec<_>>()))
         }
         Period::Months(named) => {
             let names: Vec<_> = named.iter().map(|month| month_name(*month)).collect();
@@ -105,11 +98,7 @@ pub(super) fn pretty(key: &str) -> String {
     let month = |text: &str| text.parse().map_or("", month_name);
     match parts.as_slice() {
         [year, month_number, day] => {
-            format!(
-                "{} {} {year}",
-                day.trim_start_matches('0'),
-                month(month_number)
-            )
+            format!("{} {} {year}", day.trim_start_matches('0'), month(month_number))
         }
         [year, quarter] if quarter.starts_with('Q') => format!("{quarter} {year}"),
         [year, month_number] if year.parse::<u16>().is_ok() => {
@@ -137,9 +126,7 @@ pub(super) fn day_key(month: u8, day: u8) -> String {
 /// Whether two months stand for all from the first to the second.
 fn spans(words: &[&str], first: usize, second: usize) -> bool {
     let between = &words[first + 1..second];
-    between
-        .iter()
-        .any(|word| ["to", "through", "until", "till"].contains(word))
+    between.iter().any(|word| ["to", "through", "until", "till"].contains(word))
         || (between.contains(&"and") && first > 0 && words[first - 1] == "between")
 }
 
@@ -161,11 +148,7 @@ fn month(words: &[&str], at: usize) -> Option<u8> {
         ]
         .contains(&before)
         && year(words.get(at + 1..at + 2).unwrap_or_default()).is_none();
-    if is_plain_word {
-        None
-    } else {
-        u8::try_from(place + 1).ok()
-    }
+    if is_plain_word { None } else { u8::try_from(place + 1).ok() }
 }
 
 fn day_beside(words: &[&str], at: usize) -> Option<u8> {
@@ -173,23 +156,13 @@ fn day_beside(words: &[&str], at: usize) -> Option<u8> {
         let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let ending = &word[digits.len()..];
         let is_ordinal = ["", "st", "nd", "rd", "th"].contains(&ending);
-        digits
-            .parse()
-            .ok()
-            .filter(|day| is_ordinal && (1..=31).contains(day))
+        digits.parse().ok().filter(|day| is_ordinal && (1..=31).contains(day))
     };
     let before = at.checked_sub(1).and_then(|place| {
-        let skipped = if words[place] == "of" {
-            place.checked_sub(1)?
-        } else {
-            place
-        };
+        let skipped = if words[place] == "of" { place.checked_sub(1)? } else { place };
         words.get(skipped)
     });
-    words
-        .get(at + 1)
-        .and_then(number)
-        .or_else(|| before.and_then(number))
+    words.get(at + 1).and_then(number).or_else(|| before.and_then(number))
 }
 
 fn quarters_at(words: &[&str], at: usize) -> Vec<u8> {
@@ -213,10 +186,7 @@ fn quarters_at(words: &[&str], at: usize) -> Vec<u8> {
 }
 
 fn month_name(month: u8) -> &'static str {
-    MONTHS
-        .get(usize::from(month).wrapping_sub(1))
-        .copied()
-        .unwrap_or_default()
+    MONTHS.get(usize::from(month).wrapping_sub(1)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -59,9 +59,7 @@ pub struct Prompt {
 impl Prompt {
     /// A prompt of one question without context.
     pub fn question(text: impl Into<String>) -> Self {
-        Self {
-            messages: vec![Message::user(text)],
-        }
+        Self { messages: vec![Message::user(text)] }
     }
 
     /// Checks the question against the limits, and drops the oldest turns until the whole fits.
@@ -86,16 +84,10 @@ impl Prompt {
                 ),
             ));
         }
-        let mut total: usize = self
-            .messages
-            .iter()
-            .map(|message| message.content.len())
-            .sum();
+        let mut total: usize = self.messages.iter().map(|message| message.content.len()).sum();
         while total > limits.max_prompt_bytes && self.messages.len() > 1 {
             let context = &self.messages[..self.messages.len() - 1];
-            let oldest = context
-                .iter()
-                .position(|message| message.role != Role::System);
+            let oldest = context.iter().position(|message| message.role != Role::System);
             total -= self.messages.remove(oldest.unwrap_or(0)).content.len();
         }
         Ok(self)
@@ -114,18 +106,12 @@ pub struct Message {
 impl Message {
     /// A turn of the user.
     pub fn user(content: impl Into<String>) -> Self {
-        Self {
-            role: Role::User,
-            content: content.into(),
-        }
+        Self { role: Role::User, content: content.into() }
     }
 
     /// A turn of the assistant.
     pub fn assistant(content: impl Into<String>) -> Self {
-        Self {
-            role: Role::Assistant,
-            content: content.into(),
-        }
+        Self { role: Role::Assistant, content: content.into() }
     }
 }
 
@@ -154,10 +140,7 @@ pub struct PromptLimits {
 
 impl Default for PromptLimits {
     fn default() -> Self {
-        Self {
-            max_question_bytes: 16 * 1024,
-            max_prompt_bytes: 128 * 1024,
-        }
+        Self { max_question_bytes: 16 * 1024, max_prompt_bytes: 128 * 1024 }
     }
 }
 
@@ -176,11 +159,7 @@ pub struct ProviderError {
 impl ProviderError {
     /// An error without a hint about trying again.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            retry_after_ms: None,
-        }
+        Self { code, message: message.into(), retry_after_ms: None }
     }
 
     /// The same error with a hint, in milliseconds from now.
@@ -195,10 +174,7 @@ impl ProviderError {
     }
 
     fn empty_prompt() -> Self {
-        Self::new(
-            ErrorCode::EmptyPrompt,
-            "the prompt does not end in a question",
-        )
+        Self::new(ErrorCode::EmptyPrompt, "the prompt does not end in a question")
     }
 }
 
@@ -251,28 +227,17 @@ mod tests {
 
     #[test]
     fn limits_refuse_questions_but_only_drop_context() {
-        let limits = PromptLimits {
-            max_question_bytes: 10,
-            max_prompt_bytes: 16,
-        };
+        let limits = PromptLimits { max_question_bytes: 10, max_prompt_bytes: 16 };
         let code = |prompt: Prompt| prompt.within(&limits).map_err(|error| error.code);
 
         assert_eq!(code(Prompt::default()), Err(ErrorCode::EmptyPrompt));
         assert_eq!(code(Prompt::question(" \n")), Err(ErrorCode::EmptyPrompt));
-        assert_eq!(
-            code(Prompt::question("12345678901")),
-            Err(ErrorCode::PromptTooLong)
-        );
+        assert_eq!(code(Prompt::question("12345678901")), Err(ErrorCode::PromptTooLong));
         assert!(code(Prompt::question("1234567890")).is_ok());
-        let unanswered = Prompt {
-            messages: vec![Message::user("a"), Message::assistant("b")],
-        };
+        let unanswered = Prompt { messages: vec![Message::user("a"), Message::assistant("b")] };
         assert_eq!(code(unanswered), Err(ErrorCode::EmptyPrompt));
 
-        let system = Message {
-            role: Role::System,
-            content: "sys".into(),
-        };
+        let system = Message { role: Role::System, content: "sys".into() };
         let long = Prompt {
             messages: vec![
                 system.clone(),
@@ -282,11 +247,7 @@ mod tests {
             ],
         };
         let kept = long.within(&limits).unwrap();
-        let expected = vec![
-            system,
-            Message::assistant("five."),
-            Message::user("question"),
-        ];
+        let expected = vec![system, Message::assistant("five."), Message::user("question")];
         assert_eq!(kept.messages, expected);
     }
 }

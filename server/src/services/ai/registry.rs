@@ -26,13 +26,10 @@ impl ProviderRegistry {
 
     /// The provider of that name; the error lists the names there are, for whoever wrote the configuration.
     pub fn find(&self, name: &str) -> Result<Arc<dyn Provider>, UnknownProvider> {
-        self.providers
-            .get(name)
-            .cloned()
-            .ok_or_else(|| UnknownProvider {
-                name: name.to_owned(),
-                known: self.names().map(str::to_owned).collect(),
-            })
+        self.providers.get(name).cloned().ok_or_else(|| UnknownProvider {
+            name: name.to_owned(),
+            known: self.names().map(str::to_owned).collect(),
+        })
     }
 
     /// The names of all providers, sorted.

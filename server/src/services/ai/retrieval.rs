@@ -109,18 +109,12 @@ impl Index {
             .iter()
             .map(|(word, others)| (stem(word), others.iter().map(|other| stem(other)).collect()))
             .collect();
-        Self {
-            postings,
-            lengths,
-            mean_length,
-            synonyms,
-        }
+        Self { postings, lengths, mean_length, synonyms }
     }
 
     /// Whether any passage has the term, or a synonym of it.
     pub(super) fn knows(&self, term: &str) -> bool {
-        self.alternatives(term)
-            .any(|(word, _)| self.postings.contains_key(word))
+        self.alternatives(term).any(|(word, _)| self.postings.contains_key(word))
     }
 
     /// The passages that have something of the query, best first.
@@ -155,11 +149,7 @@ impl Index {
             .filter(|(_, (score, _))| *score > 0.0)
             .map(|(passage, (score, covered))| {
                 let coverage = covered / information;
-                Hit {
-                    passage,
-                    score: score * coverage,
-                    coverage,
-                }
+                Hit { passage, score: score * coverage, coverage }
             })
             .collect();
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.passage.cmp(&b.passage)));
@@ -176,10 +166,7 @@ impl Index {
     fn idf(&self, term: &str) -> f64 {
         self.alternatives(term)
             .find_map(|(word, _)| self.postings.get(word))
-            .map_or_else(
-                || UNKNOWN_WEIGHT * self.rarity(0),
-                |postings| self.rarity(postings.len()),
-            )
+            .map_or_else(|| UNKNOWN_WEIGHT * self.rarity(0), |postings| self.rarity(postings.len()))
     }
 
     fn rarity(&self, passages: usize) -> f64 {
@@ -193,12 +180,7 @@ mod tests {
     use super::*;
 
     fn passage(id: &str, text: &str) -> Passage {
-        Passage {
-            id: id.into(),
-            title: String::new(),
-            also: String::new(),
-            text: text.into(),
-        }
+        Passage { id: id.into(), title: String::new(), also: String::new(), text: text.into() }
     }
 
     fn query(text: &str) -> Query {
@@ -207,11 +189,8 @@ mod tests {
 
     #[test]
     fn rare_words_decide_and_coverage_tells_what_is_missing() {
-        let passages = [
-            passage("a", "rooms hold events"),
-            passage("b", "rooms close"),
-            passage("c", "rooms"),
-        ];
+        let passages =
+            [passage("a", "rooms hold events"), passage("b", "rooms close"), passage("c", "rooms")];
         let index = Index::new(&passages);
 
         let hits = index.search(&query("rooms with events"));
@@ -226,15 +205,8 @@ mod tests {
 
     #[test]
     fn a_synonym_finds_but_counts_less() {
-        let passages = [
-            passage("a", "the heartbeat"),
-            passage("b", "the ping"),
-            passage("c", "x"),
-        ];
+        let passages = [passage("a", "the heartbeat"), passage("b", "the ping"), passage("c", "x")];
         let hits = Index::new(&passages).search(&query("ping"));
-        assert_eq!(
-            hits.iter().map(|hit| hit.passage).collect::<Vec<_>>(),
-            [1, 0]
-        );
+        assert_eq!(hits.iter().map(|hit| hit.passage).collect::<Vec<_>>(), [1, 0]);
     }
 }

@@ -30,20 +30,10 @@ impl Computed {
         let mut cells: BTreeMap<(String, String), i64> = BTreeMap::new();
         for row in rows {
             let time = slots.span.map_or("", |span| span.of(row));
-            let region = if slots.by_region {
-                row.region.as_str()
-            } else {
-                ""
-            };
-            *cells
-                .entry((time.to_owned(), region.to_owned()))
-                .or_default() += row.value;
+            let region = if slots.by_region { row.region.as_str() } else { "" };
+            *cells.entry((time.to_owned(), region.to_owned())).or_default() += row.value;
         }
-        let times = cells
-            .keys()
-            .map(|(time, _)| time)
-            .collect::<BTreeSet<_>>()
-            .len();
+        let times = cells.keys().map(|(time, _)| time).collect::<BTreeSet<_>>().len();
         let mut sums: BTreeMap<String, f64> = BTreeMap::new();
         for ((time, region), value) in &cells {
             let key = if slots.by_region { region } else { time };
@@ -62,13 +52,7 @@ impl Computed {
             _ if slots.by_region => groups.sort_by(|a, b| b.1.total_cmp(&a.1)),
             _ => {}
         }
-        Self {
-            metric,
-            slots,
-            total,
-            groups,
-            cells,
-        }
+        Self { metric, slots, total, groups, cells }
     }
 
     pub(super) fn extreme_cell(&self) -> Option<(&(String, String), &i64)> {
@@ -92,11 +76,7 @@ impl Computed {
                 "" => when(self.metric, &self.slots.period),
                 key => key.to_owned(),
             };
-            let data: Vec<Value> = self
-                .groups
-                .iter()
-                .map(|(_, value)| number(*value))
-                .collect();
+            let data: Vec<Value> = self.groups.iter().map(|(_, value)| number(*value)).collect();
             let labels = self.groups.iter().map(|(key, _)| name(key)).collect();
             (labels, vec![json!({"label": self.series(), "data": data})])
         };
@@ -106,11 +86,7 @@ impl Computed {
             }
             _ => "bar",
         };
-        let title = format!(
-            "{} {}",
-            self.series(),
-            when(self.metric, &self.slots.period)
-        );
+        let title = format!("{} {}", self.series(), when(self.metric, &self.slots.period));
         let title = json!({"display": true, "text": title});
         // Chart.js 2 reads the title beside the plugins, later ones among them.
         json!({
@@ -138,18 +114,10 @@ impl Computed {
     }
 
     fn series(&self) -> String {
-        let unit = if self.metric == Metric::Revenue {
-            " (USD)"
-        } else {
-            ""
-        };
+        let unit = if self.metric == Metric::Revenue { " (USD)" } else { "" };
         match (self.slots.fold, self.slots.span) {
             (Fold::Average, Some(span)) => {
-                format!(
-                    "{} per {}, average{unit}",
-                    self.metric.label(),
-                    span.column()
-                )
+                format!("{} per {}, average{unit}", self.metric.label(), span.column())
             }
             _ => format!("{}{unit}", self.metric.label()),
         }
@@ -158,9 +126,5 @@ impl Computed {
 
 /// Whole where it is, so that sums stay integers in JSON.
 fn number(value: f64) -> Value {
-    if value.fract() == 0.0 {
-        json!(value as i64)
-    } else {
-        json!((value * 100.0).round() / 100.0)
-    }
+    if value.fract() == 0.0 { json!(value as i64) } else { json!((value * 100.0).round() / 100.0) }
 }

@@ -148,11 +148,7 @@ impl Tables {
     pub(super) fn load() -> Result<Self, CorpusError> {
         Ok(Self {
             revenue: parse("revenue.csv", include_str!("corpus/revenue.csv"), false)?,
-            connections: parse(
-                "connections.csv",
-                include_str!("corpus/connections.csv"),
-                true,
-            )?,
+            connections: parse("connections.csv", include_str!("corpus/connections.csv"), true)?,
         })
     }
 
@@ -166,31 +162,17 @@ impl Tables {
 }
 
 fn parse(file: &'static str, text: &str, has_day: bool) -> Result<Vec<Row>, CorpusError> {
-    let fail = |line: usize, reason| CorpusError::Table {
-        file,
-        line: line + 1,
-        reason,
-    };
+    let fail = |line: usize, reason| CorpusError::Table { file, line: line + 1, reason };
     let mut rows = Vec::new();
     for (line, record) in text.lines().enumerate().skip(1) {
         let mut fields = record.split(',');
-        let mut field = || {
-            fields
-                .next()
-                .ok_or_else(|| fail(line, "a field is missing"))
-        };
+        let mut field = || fields.next().ok_or_else(|| fail(line, "a field is missing"));
         let row = Row {
-            day: if has_day {
-                field()?.to_owned()
-            } else {
-                String::new()
-            },
+            day: if has_day { field()?.to_owned() } else { String::new() },
             month: field()?.to_owned(),
             quarter: field()?.to_owned(),
             region: field()?.to_owned(),
-            value: field()?
-                .parse()
-                .map_err(|_| fail(line, "the value is not a whole number"))?,
+            value: field()?.parse().map_err(|_| fail(line, "the value is not a whole number"))?,
         };
         if !REGIONS.contains(&row.region.as_str()) {
             return Err(fail(line, "the region is unknown"));
@@ -213,15 +195,8 @@ mod tests {
 
     #[test]
     fn bad_lines_are_named() {
-        let error = parse(
-            "t.csv",
-            "h\n2025-01,2025-Q1,Europe,1\n2025-01,2025-Q1,Mars,1",
-            false,
-        );
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            "t.csv:3: the region is unknown"
-        );
+        let error = parse("t.csv", "h\n2025-01,2025-Q1,Europe,1\n2025-01,2025-Q1,Mars,1", false);
+        assert_eq!(error.unwrap_err().to_string(), "t.csv:3: the region is unknown");
         assert!(parse("t.csv", "h\n2025-01,2025-Q1,Europe,1.5", false).is_err());
         assert!(parse("t.csv", "h\n2025-01,2025-Q1", false).is_err());
     }

@@ -35,11 +35,7 @@ const COMPOUNDS: &[(&str, &str)] = &[
 
 /// The topic-bearing words of a text, lower case and stemmed, in order and with repetitions.
 pub(super) fn terms(text: &str) -> Vec<String> {
-    words(text)
-        .iter()
-        .filter(|word| !is_stop_word(word))
-        .map(|word| stem(word))
-        .collect()
+    words(text).iter().filter(|word| !is_stop_word(word)).map(|word| stem(word)).collect()
 }
 
 /// All words of a text, lower case, with compounds joined.
@@ -57,9 +53,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 }
 
 fn is_stop_word(word: &str) -> bool {
-    STOP_WORDS
-        .split(' ')
-        .any(|stop| !stop.is_empty() && stop == word)
+    STOP_WORDS.split(' ').any(|stop| !stop.is_empty() && stop == word)
 }
 
 /// Forms that no ending gives away.
@@ -85,10 +79,7 @@ pub(super) fn stem(word: &str) -> String {
     if !word.is_ascii() || word.len() < 4 || word.bytes().any(|b| b.is_ascii_digit()) {
         return word.to_owned();
     }
-    let regular = IRREGULAR
-        .iter()
-        .find(|(form, _)| *form == word)
-        .map_or(word, |(_, base)| base);
+    let regular = IRREGULAR.iter().find(|(form, _)| *form == word).map_or(word, |(_, base)| base);
     let mut stem = regular.to_owned();
     if let Some(base) = stem.strip_suffix("ies") {
         stem = format!("{base}y");
@@ -168,13 +159,7 @@ mod tests {
     #[test]
     fn forms_of_a_word_meet() {
         for forms in [
-            &[
-                "reconnect",
-                "reconnects",
-                "reconnecting",
-                "reconnected",
-                "reconnection",
-            ][..],
+            &["reconnect", "reconnects", "reconnecting", "reconnected", "reconnection"][..],
             &["resume", "resumes", "resuming", "resumed"],
             &["authenticate", "authentication"],
             &["cancel", "cancelled", "cancelling", "cancels"],
@@ -183,19 +168,13 @@ mod tests {
             &["miss", "misses", "missing", "missed"],
         ] {
             let stems: Vec<_> = forms.iter().map(|form| stem(form)).collect();
-            assert!(
-                stems.iter().all(|stem| *stem == stems[0]),
-                "{forms:?} -> {stems:?}"
-            );
+            assert!(stems.iter().all(|stem| *stem == stems[0]), "{forms:?} -> {stems:?}");
         }
     }
 
     #[test]
     fn tokens_keep_their_leading_space() {
-        assert_eq!(
-            stream_tokens("Revenue was $2.4M."),
-            ["Revenue", " was", " $2.4M."]
-        );
+        assert_eq!(stream_tokens("Revenue was $2.4M."), ["Revenue", " was", " $2.4M."]);
     }
 
     proptest! {
