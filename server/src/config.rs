@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+pub mod ai;
 pub mod auth;
 pub mod limits;
 
+pub use ai::AiConfig;
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
 pub use limits::{DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub dedup: DedupConfig,
     /// How the server takes leave of its clients.
     pub drain: DrainConfig,
+    /// Who answers questions.
+    pub ai: AiConfig,
 }
 
 impl Default for Config {
@@ -70,6 +74,7 @@ impl Default for Config {
             history: HistoryConfig::default(),
             dedup: DedupConfig::default(),
             drain: DrainConfig::default(),
+            ai: AiConfig::default(),
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `hello_timeout` | 408 | 4408 | the connection did not say hello in time |
 //! | `peer_dead` | 408 | 4455 | nothing was heard of the connection, pings included |
 //! | `idle_timeout` | 408 | 4448 | nothing was asked of the connection for too long |
+//! | `busy` | 409 | 4409 | something of the kind is under way and must end first |
 //! | `uncertain` | 409 | 4456 | a repeat of something too old to remember; it may have taken effect |
 //! | `too_large` | 413 | 4413 | the frame or body is over the limit |
 //! | `rate_limited` | 429 | 4429 | too fast; come back after `retry_after_ms` |
@@ -134,6 +135,9 @@ pub enum Refusal {
         /// The time that passed, in ms.
         after_ms: u64,
     },
+    /// Something of the kind is under way already.
+    #[error("{0}")]
+    Busy(String),
     /// A repeat of a publish that is older than what the server remembers.
     #[error(
         "this may have taken effect before, longer ago than the server remembers; look before repeating it"
@@ -283,6 +287,7 @@ impl Refusal {
             Self::HelloTimeout { .. } => ("hello_timeout", S::REQUEST_TIMEOUT, 4408),
             Self::IdleTimeout { .. } => ("idle_timeout", S::REQUEST_TIMEOUT, 4448),
             Self::PeerDead { .. } => ("peer_dead", S::REQUEST_TIMEOUT, 4455),
+            Self::Busy(_) => ("busy", S::CONFLICT, 4409),
             Self::Uncertain => ("uncertain", S::CONFLICT, 4456),
             // Never seen: its own code is told instead.
             Self::Repeated { .. } => ("repeated", S::CONFLICT, 4456),
@@ -367,6 +372,7 @@ mod tests {
             Refusal::IdleTimeout { after_ms },
             Refusal::PeerDead { after_ms },
             Refusal::Uncertain,
+            Refusal::Busy("no".into()),
             Refusal::TooLarge { what: "the frame", limit_bytes: limit },
             Refusal::RateLimited { what: "commands", retry_after_ms },
             Refusal::TooManyConnections { limit },

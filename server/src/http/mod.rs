@@ -1,4 +1,32 @@
-//! What the server answers in plain HTTP, beside its sockets.
+//! What the server answers over HTTP, upgrades to WebSocket included.
 
 pub mod auth;
+mod health;
 pub mod time;
+mod upgrade;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::gateway::Refusal;
+use crate::server::Parts;
+
+/// All routes.
+pub(crate) fn router(parts: Arc<Parts>) -> Router {
+    let auth = auth::router(parts.gate.clone(), &parts.config);
+    Router::new()
+        .route("/ws/ai/chat", get(upgrade::ai_chat))
+        .route("/ws/notifications", get(upgrade::notifications))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .with_state(parts)
+        .merge(auth)
+        .fallback(async || {
+            Refusal::NotFound(
+                "there is nothing here; WebSockets are at /ws/ai/chat and /ws/notifications".into(),
+            )
+        })
+}

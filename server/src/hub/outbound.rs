@@ -18,12 +18,15 @@ pub enum Outgoing {
     Text(String),
     /// A binary message.
     Binary(Bytes),
+    /// A ping of the WebSocket layer.
+    Ping,
 }
 
 #[derive(Debug)]
 enum Item {
     Event { subscription: u32, offset: u64, event: Arc<StoredEvent> },
     Frame(String),
+    Ping,
 }
 
 impl Item {
@@ -31,6 +34,7 @@ impl Item {
         match self {
             Self::Event { event, .. } => event.size(),
             Self::Frame(text) => text.len(),
+            Self::Ping => 0,
         }
     }
 }
@@ -91,6 +95,12 @@ impl Outbound {
         }
     }
 
+    /// Queues a ping of the WebSocket layer, for peers that know no other.
+    pub fn ping(&self) {
+        let mut queue = self.lock();
+        self.push(&mut queue, Item::Ping);
+    }
+
     /// Ends the connection with this close code and reason, once all that waits has left.
     pub fn close(&self, code: u16, reason: &'static str) {
         self.lock().closing.get_or_insert((code, reason));
@@ -107,6 +117,12 @@ impl Outbound {
     pub(super) fn fell_behind(&self) {
         self.lock().behind = true;
         (self.wake)();
+    }
+
+    /// Whether [`Outbound::take_behind`] would say yes.
+    pub fn can_catch_up(&self) -> bool {
+        let queue = self.lock();
+        queue.behind && queue.bytes <= self.max_bytes / 2
     }
 
     /// Whether a subscription must be caught up, and there is room for it. Clears the note.
@@ -140,9 +156,14 @@ impl Outbound {
                     None => Outgoing::Text(event.json.as_ref().to_owned()),
                 },
                 Item::Frame(text) => Outgoing::Text(text),
+                Item::Ping => Outgoing::Ping,
             });
         }
         match queue.items.front()? {
+            Item::Ping => {
+                Self::pop(&mut queue);
+                Some(Outgoing::Ping)
+            }
             Item::Event { event, .. } if event.binary.is_some() => {
                 Some(Outgoing::Binary(Self::take_binary(&mut queue)))
             }
@@ -155,7 +176,7 @@ impl Outbound {
         while writer.len() < Self::FRAME_BYTES {
             match queue.items.front() {
                 Some(Item::Event { event, .. }) if event.binary.is_some() => break,
-                None => break,
+                Some(Item::Ping) | None => break,
                 Some(_) => {}
             }
             match Self::pop(queue) {
@@ -163,7 +184,7 @@ impl Outbound {
                     writer.event(subscription, offset, &event.json);
                 }
                 Some(Item::Frame(text)) => writer.frame(&text),
-                None => break,
+                Some(Item::Ping) | None => break,
             }
         }
         writer.finish()

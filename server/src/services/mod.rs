@@ -1,3 +1,76 @@
-//! The services behind the rooms: each knows what to say, none knows who is connected.
+//! What the server does for its clients, and who may ask for it.
+//!
+//! Services know the hub and each other's public side; they know no sockets, frames or links.
 
 pub mod ai;
+mod chat;
+mod notifications;
+mod payload;
+mod rights;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+
+use crate::gateway::Refusal;
+use crate::gateway::limits::Places;
+use crate::hub::Hub;
+use crate::session::{Caller, Permit, Services};
+use ai::AiService;
+
+/// The services of one server.
+pub struct AllServices {
+    hub: Arc<Hub>,
+    ai: Arc<AiService>,
+    places: Places,
+}
+
+impl AllServices {
+    /// All services over one hub.
+    pub fn new(hub: Arc<Hub>, ai: Arc<AiService>, places: Places) -> Self {
+        Self { hub, ai, places }
+    }
+}
+
+impl Services for AllServices {
+    fn may_join(&self, caller: &Caller, room: &str) -> Result<(), Refusal> {
+        rights::may_join(&self.ai, caller, room)
+    }
+
+    fn may_publish(
+        &self,
+        caller: &Caller,
+        room: &str,
+        kind: &str,
+        data: Option<&RawValue>,
+    ) -> Result<(), Refusal> {
+        rights::may_publish(caller, room, kind, data)
+    }
+
+    fn call<'a>(
+        &'a self,
+        caller: &'a Caller,
+        method: &'a str,
+        data: Option<&'a RawValue>,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, Refusal>> {
+        match method {
+            "ai.ask" => ai::ask(&self.ai, caller, data, now_ms).boxed(),
+            "ai.cancel" => ai::cancel_answer(&self.ai, caller, data).boxed(),
+            "chat.send" => chat::send(&self.hub, caller, data, now_ms).boxed(),
+            "notifications.send" => notifications::send(&self.hub, caller, data, now_ms).boxed(),
+            _ => std::future::ready(Err(Refusal::NotFound(format!(
+                "there is no method {:?}; there are ai.ask, ai.cancel, chat.send, notifications.send",
+                payload::shorten(method)
+            ))))
+            .boxed(),
+        }
+    }
+
+    fn enter(&self, caller: &Caller) -> Result<Permit, Refusal> {
+        let permit = self.places.enter(&caller.identity, &caller.instance)?;
+        Ok(Box::new(permit))
+    }
+}

@@ -59,8 +59,11 @@ pub trait Services: Send + Sync {
     ) -> BoxFuture<'a, Result<Box<RawValue>, Refusal>>;
 
     /// Whether a client instance may come in; the permit is kept as long as the connection.
-    fn enter(&self, caller: &Caller) -> Result<Box<dyn Send + Sync>, Refusal>;
+    fn enter(&self, caller: &Caller) -> Result<Permit, Refusal>;
 }
+
+/// A place that is taken until it is dropped.
+pub type Permit = Box<dyn Send + Sync>;
 
 /// What sessions of one server have in common.
 pub struct Shared {
@@ -96,7 +99,7 @@ pub struct Session {
     dialect: Dialect,
     producer: String,
     /// Kept as long as the session: the instance's place. `None` before the hello.
-    permit: Option<Box<dyn Send + Sync>>,
+    permit: Option<Permit>,
     memberships: BTreeMap<u32, Membership>,
     /// A plain connection's rooms are numbered by the server.
     numbered: u32,
@@ -170,20 +173,20 @@ impl Session {
         self.liveness.deadline()
     }
 
-    /// Time passed. `Ok(true)` asks for a ping of the WebSocket layer.
-    pub fn handle_timeout(&mut self, now_ms: u64) -> Result<bool, Refusal> {
+    /// Time passed: pings a silent peer, and ends what may not go on.
+    pub fn handle_timeout(&mut self, now_ms: u64) -> Result<(), Refusal> {
         let idle = self.memberships.is_empty();
-        match self.liveness.check(now_ms, idle)? {
-            liveness::Todo::Nothing => Ok(false),
-            liveness::Todo::Ping => {
-                if self.dialect == Dialect::V1 {
-                    self.out.frame(encode_frame::<()>("ping", None, None));
-                    return Ok(false);
+        if self.liveness.check(now_ms, idle)? == liveness::Todo::Ping {
+            match self.dialect {
+                Dialect::V1 => self.out.frame(encode_frame::<()>("ping", None, None)),
+                Dialect::Plain { .. } => {
+                    // Such a peer may know nothing of our heartbeat: its WebSocket layer answers.
+                    self.plain_heartbeat(now_ms);
+                    self.out.ping();
                 }
-                self.plain_heartbeat(now_ms);
-                Ok(true)
             }
         }
+        Ok(())
     }
 
     /// Reads what is missing from the logs of rooms that fell behind.

@@ -1,6 +1,7 @@
-//! AI answers: what a provider is, the providers there are, and the one that is built in.
+//! AI answers: what a provider is, the providers there are, the one that is built in, and the
+//! conversations that they answer in.
 //!
-//! Nothing here knows rooms, sessions or sockets; what a provider streams is published by its caller.
+//! Providers know no rooms, sessions or sockets; the service publishes what they stream.
 
 mod answer;
 mod ask;
@@ -13,6 +14,7 @@ mod period;
 mod provider;
 mod registry;
 mod retrieval;
+mod service;
 mod sums;
 mod tables;
 mod text;
@@ -24,3 +26,5 @@ pub use provider::{
     Chunk, ChunkStream, ErrorCode, Message, Prompt, PromptLimits, Provider, ProviderError, Role,
 };
 pub use registry::{ProviderRegistry, UnknownProvider};
+pub use service::{AiService, ROOM_PREFIX};
+pub(super) use service::{ask, cancel as cancel_answer};

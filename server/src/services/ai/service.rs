@@ -1,0 +1,361 @@
+//! Conversations with the AI: one answer at a time in each, streamed to its room, stopped when
+//! asked, and shown from the middle to whoever comes late.
+//!
+//! The answer belongs to the conversation, not to a connection: it goes on when the one who asked
+//! is gone, and every device in the room gets it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use staywire::events::{AiComplete, AiError, AiToken, EventData};
+
+use super::provider::{Chunk, Message, Prompt, Provider, ProviderError};
+use super::{CancelHandle, cancellation};
+use crate::bus::RoomKey;
+use crate::config::AiConfig;
+use crate::gateway::Refusal;
+use crate::http::time::unix_ms;
+use crate::hub::{Hub, SnapshotSource};
+use crate::services::payload;
+use crate::session::Caller;
+
+/// A conversation's room.
+pub const ROOM_PREFIX: &str = "ai:";
+
+/// Conversations that one subject may keep: the next takes the place of its own quietest.
+const MAX_PER_SUBJECT: usize = 200;
+
+/// Longest session id in bytes.
+const MAX_SESSION_BYTES: usize = 128;
+
+/// The conversations of one server.
+pub struct AiService {
+    hub: Arc<Hub>,
+    provider: Arc<dyn Provider>,
+    config: AiConfig,
+    conversations: Mutex<HashMap<RoomKey, Arc<Conversation>>>,
+}
+
+struct Conversation {
+    /// Who began it, and alone may go on with it.
+    subject: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    messages: Vec<Message>,
+    /// Set while an answer is being made.
+    running: Option<CancelHandle>,
+    shown: Shown,
+    /// The last event that `shown` holds.
+    offset: u64,
+    used_ms: u64,
+}
+
+/// What a late joiner sees: the turns so far, and the answer as far as it has come.
+#[derive(Debug, Clone, Default, Serialize)]
+struct Shown {
+    messages: Vec<Message>,
+    /// The text of the answer that is being made, or was made last.
+    answer: String,
+    /// Tokens in it.
+    tokens: u64,
+    /// Whether more is to come.
+    running: bool,
+}
+
+/// A question was asked: what other devices show above the answer.
+#[derive(Debug, Serialize, Deserialize)]
+struct Question {
+    prompt: String,
+    user: String,
+}
+
+impl EventData for Question {
+    const TYPE: &'static str = "question";
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    prompt: String,
+    #[serde(default)]
+    session_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Asked {
+    session_id: String,
+    room: String,
+    epoch: String,
+    offset: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cancel {
+    session_id: String,
+}
+
+#[derive(Serialize)]
+struct Cancelled {
+    /// Whether there was an answer to stop.
+    cancelled: bool,
+}
+
+impl SnapshotSource for Conversation {
+    fn snapshot(&self) -> Option<(u64, Box<RawValue>)> {
+        let state = lock(&self.state);
+        let data = to_raw_value(&state.shown).ok()?;
+        (state.offset > 0).then_some((state.offset, data))
+    }
+}
+
+impl AiService {
+    /// A service that asks this provider.
+    pub fn new(hub: Arc<Hub>, provider: Arc<dyn Provider>, config: AiConfig) -> Self {
+        Self { hub, provider, config, conversations: Mutex::default() }
+    }
+
+    /// Binds a session id to its first subject; refuses any other.
+    pub fn claim(&self, caller: &Caller, session_id: &str) -> Result<(), Refusal> {
+        self.conversation(caller, session_id, unix_ms()).map(drop)
+    }
+
+    /// Conversations that are kept.
+    pub fn conversations(&self) -> usize {
+        lock(&self.conversations).len()
+    }
+
+    fn conversation(
+        &self,
+        caller: &Caller,
+        session_id: &str,
+        now_ms: u64,
+    ) -> Result<(RoomKey, Arc<Conversation>), Refusal> {
+        let valid = (1..=MAX_SESSION_BYTES).contains(&session_id.len())
+            && session_id.chars().all(|c| c.is_ascii_graphic() && c != '/');
+        if !valid {
+            return Err(Refusal::BadRequest(format!(
+                "`session_id` must have 1 to {MAX_SESSION_BYTES} visible ASCII characters, no `/`"
+            )));
+        }
+        let identity = &caller.identity;
+        let key = RoomKey::new(&identity.tenant, &format!("{ROOM_PREFIX}{session_id}"));
+        let mut conversations = lock(&self.conversations);
+        if let Some(known) = conversations.get(&key) {
+            if known.subject != identity.subject {
+                return Err(Refusal::SessionTaken);
+            }
+            lock(&known.state).used_ms = now_ms;
+            return Ok((key, known.clone()));
+        }
+        let mine = |kept: &Conversation| kept.subject == identity.subject;
+        if conversations.values().filter(|kept| mine(kept)).count() >= MAX_PER_SUBJECT {
+            self.forget_quietest(&mut conversations, mine);
+        } else if conversations.len() >= self.config.max_conversations {
+            self.forget_quietest(&mut conversations, |_| true);
+        }
+        let conversation = Arc::new(Conversation {
+            subject: identity.subject.clone(),
+            state: Mutex::new(State { used_ms: now_ms, ..State::default() }),
+        });
+        conversations.insert(key.clone(), conversation.clone());
+        drop(conversations);
+        self.hub.set_snapshot(key.clone(), conversation.clone());
+        Ok((key, conversation))
+    }
+
+    fn forget_quietest(
+        &self,
+        conversations: &mut HashMap<RoomKey, Arc<Conversation>>,
+        among: impl Fn(&Conversation) -> bool,
+    ) {
+        let quietest = conversations
+            .iter()
+            .filter(|(_, kept)| among(kept) && lock(&kept.state).running.is_none())
+            .min_by_key(|(_, conversation)| lock(&conversation.state).used_ms)
+            .map(|(key, _)| key.clone());
+        if let Some(key) = quietest {
+            conversations.remove(&key);
+            self.hub.clear_snapshot(&key);
+        }
+    }
+
+    /// Streams an answer into its room until it is complete, fails or is cancelled.
+    async fn answer(
+        self: Arc<Self>,
+        key: RoomKey,
+        conversation: Arc<Conversation>,
+        prompt: Prompt,
+        cancel: super::CancelSignal,
+    ) {
+        let mut stream = self.provider.stream(prompt, cancel);
+        let mut text = String::new();
+        let mut index = 0;
+        loop {
+            let said = match stream.next().await {
+                Some(Ok(Chunk::Token(token))) => {
+                    let event = AiToken { token, index, ..AiToken::default() };
+                    index += 1;
+                    text.push_str(&event.token);
+                    self.say(&key, &conversation, &event, |shown| {
+                        shown.answer.push_str(&event.token);
+                        shown.tokens = index;
+                    })
+                    .await
+                }
+                Some(Ok(Chunk::Complete { sql, chart_config })) => {
+                    let event = AiComplete { sql, chart_config, ..AiComplete::default() };
+                    return self.finish(&key, &conversation, &text, &event).await;
+                }
+                Some(Err(error)) => {
+                    let event = error_event(&error);
+                    return self.finish(&key, &conversation, &text, &event).await;
+                }
+                None => {
+                    let event = AiError {
+                        code: "PROVIDER_UNAVAILABLE".into(),
+                        message: "the answer ended in the middle; ask again".into(),
+                        ..AiError::default()
+                    };
+                    return self.finish(&key, &conversation, &text, &event).await;
+                }
+            };
+            if let Err(refusal) = said {
+                // The room can't be written: nobody would see the rest.
+                tracing::error!(%refusal, "an answer was given up");
+                lock(&conversation.state).end(&text, self.config.context_messages);
+                return;
+            }
+        }
+    }
+
+    /// Appends an event, and shows it to those who come later.
+    async fn say<E: EventData>(
+        &self,
+        key: &RoomKey,
+        conversation: &Conversation,
+        event: &E,
+        show: impl FnOnce(&mut Shown),
+    ) -> Result<(Arc<str>, u64), Refusal> {
+        let stored = payload::stored(event, unix_ms())?;
+        let place = payload::append(&self.hub, key, stored).await?;
+        let mut state = lock(&conversation.state);
+        state.offset = place.1;
+        show(&mut state.shown);
+        Ok(place)
+    }
+
+    /// Ends an answer whose text is `text`.
+    async fn finish<E: EventData>(
+        &self,
+        key: &RoomKey,
+        conversation: &Conversation,
+        text: &str,
+        event: &E,
+    ) {
+        // The next question may be asked as soon as this event is seen: so end before saying it.
+        let messages = lock(&conversation.state).end(text, self.config.context_messages);
+        let show = |shown: &mut Shown| {
+            shown.running = false;
+            shown.messages = messages;
+        };
+        if let Err(refusal) = self.say(key, conversation, event, show).await {
+            tracing::error!(%refusal, "the end of an answer could not be told");
+        }
+    }
+}
+
+impl State {
+    /// The answer is over: it becomes a turn of the conversation. Returns the turns.
+    fn end(&mut self, answer: &str, keep: usize) -> Vec<Message> {
+        self.running = None;
+        if !answer.is_empty() {
+            self.messages.push(Message::assistant(answer));
+        }
+        let surplus = self.messages.len().saturating_sub(keep);
+        self.messages.drain(..surplus);
+        self.messages.clone()
+    }
+}
+
+fn error_event(error: &ProviderError) -> AiError {
+    AiError {
+        code: error.code.as_str().to_owned(),
+        message: error.message.clone(),
+        retry_after_ms: error.retry_after_ms,
+        ..AiError::default()
+    }
+}
+
+/// `ai.ask {prompt, session_id?}` -> `{session_id, room, epoch, offset}`: the answer's events
+/// follow that offset in that room.
+pub(in crate::services) async fn ask(
+    service: &Arc<AiService>,
+    caller: &Caller,
+    data: Option<&RawValue>,
+    now_ms: u64,
+) -> Result<Box<RawValue>, Refusal> {
+    let Ask { prompt, session_id } = payload::read("ai.ask", data)?;
+    let session_id = match session_id.or_else(|| caller.session_id.clone()) {
+        Some(session_id) => session_id,
+        None => payload::random_id()?,
+    };
+    let (key, conversation) = service.conversation(caller, &session_id, now_ms)?;
+    let (handle, signal) = cancellation();
+    let messages = {
+        let mut state = lock(&conversation.state);
+        if state.running.is_some() {
+            return Err(Refusal::Busy(
+                "an answer is under way in this session; wait for it, or cancel it with `ai.cancel`"
+                    .into(),
+            ));
+        }
+        state.running = Some(handle);
+        state.messages.push(Message::user(prompt.clone()));
+        state.messages.clone()
+    };
+    let question = Question { prompt, user: caller.identity.subject.clone() };
+    let show = |shown: &mut Shown| {
+        *shown = Shown { messages: messages.clone(), running: true, ..Shown::default() };
+    };
+    let (epoch, offset) = match service.say(&key, &conversation, &question, show).await {
+        Ok(place) => place,
+        Err(refusal) => {
+            lock(&conversation.state).end("", service.config.context_messages);
+            return Err(refusal);
+        }
+    };
+    let room = key.room().to_owned();
+    let running = service.clone();
+    tokio::spawn(async move {
+        running.answer(key, conversation, Prompt { messages }, signal).await;
+    });
+    payload::reply(&Asked { session_id, room, epoch: epoch.to_string(), offset })
+}
+
+/// `ai.cancel {session_id}` -> `{cancelled}`. The room gets the event `error` with `CANCELLED`.
+pub(in crate::services) async fn cancel(
+    service: &Arc<AiService>,
+    caller: &Caller,
+    data: Option<&RawValue>,
+) -> Result<Box<RawValue>, Refusal> {
+    let Cancel { session_id } = payload::read("ai.cancel", data)?;
+    let (_, conversation) = service.conversation(caller, &session_id, unix_ms())?;
+    let state = lock(&conversation.state);
+    let cancelled = state.running.is_some();
+    if let Some(running) = &state.running {
+        running.cancel();
+    }
+    drop(state);
+    payload::reply(&Cancelled { cancelled })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,71 @@
+//! The data of calls and events: read strictly, refused with what is wrong and where.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+use staywire::events::EventData;
+use staywire::wire::encode_frame;
+
+use crate::bus::{FirstReply, Known, RoomKey, StoredEvent};
+use crate::gateway::Refusal;
+use crate::hub::Hub;
+
+/// Reads the data of a call.
+pub(super) fn read<T: DeserializeOwned>(
+    method: &str,
+    data: Option<&RawValue>,
+) -> Result<T, Refusal> {
+    let text = data.map_or("{}", RawValue::get);
+    serde_json::from_str(text)
+        .map_err(|error| Refusal::BadRequest(format!("the data of `{method}` is wrong: {error}")))
+}
+
+/// Writes the reply of a call.
+pub(super) fn reply<T: Serialize>(reply: &T) -> Result<Box<RawValue>, Refusal> {
+    to_raw_value(reply).map_err(|error| {
+        tracing::error!(%error, "a reply can't be written");
+        Refusal::Internal
+    })
+}
+
+/// An event, as it is kept.
+pub(super) fn stored<E: EventData>(event: &E, now_ms: u64) -> Result<StoredEvent, Refusal> {
+    let data = staywire::events::encode(event).map_err(|error| {
+        tracing::error!(%error, "an event can't be written");
+        Refusal::Internal
+    })?;
+    let json = encode_frame(E::TYPE, None, Some(&data)).into();
+    Ok(StoredEvent { json, binary: None, at_ms: now_ms })
+}
+
+/// Appends a service's own event; returns its place.
+pub(super) async fn append(
+    hub: &Hub,
+    room: &RoomKey,
+    event: StoredEvent,
+) -> Result<(Arc<str>, u64), Refusal> {
+    match hub.publish(room, event, None).await {
+        Ok(Known::Answered(FirstReply::Appended { epoch, offset })) => Ok((epoch, offset)),
+        Ok(other) => {
+            tracing::error!(?other, "an unstamped event was taken for a repeat");
+            Err(Refusal::Internal)
+        }
+        Err(error) => {
+            tracing::error!(%error, "an event could not be appended");
+            Err(Refusal::Unavailable { what: "the store of rooms", retry_after_ms: 1_000 })
+        }
+    }
+}
+
+/// An id that nobody can guess.
+pub(super) fn random_id() -> Result<String, Refusal> {
+    let (high, low) = (getrandom::u64()?, getrandom::u64()?);
+    Ok(format!("{high:016x}{low:016x}"))
+}
+
+/// A client's words in our error are kept short.
+pub(super) fn shorten(text: &str) -> String {
+    text.chars().take(64).collect()
+}
