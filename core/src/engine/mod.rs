@@ -144,6 +144,8 @@ impl Engine {
             return;
         }
         self.wanted = true;
+        // The first look at the clocks, to tell a later one from.
+        self.sleep.slept(now, None);
         if self.online {
             self.set_state(State::Connecting, Cause::Requested);
         } else {
@@ -261,6 +263,8 @@ impl Engine {
 
     /// The platform says that the machine or the application woke up.
     pub fn handle_wake(&mut self, now: Now) {
+        // What the platform said need not be found out again at the next wake-up.
+        self.sleep.slept(now, None);
         self.woke(now);
         self.advance(now);
     }
