@@ -113,7 +113,14 @@ enum Waiter {
 struct JoinedRoom {
     queue: RoomQueue,
     /// Until the server answers.
-    waiter: Option<(u64, Room, oneshot::Sender<Result<Room, JoinError>>)>,
+    waiter: Option<Joining>,
+}
+
+/// A join that waits for its answer.
+struct Joining {
+    key: u64,
+    room: Room,
+    joined: oneshot::Sender<Result<Room, JoinError>>,
 }
 
 /// What a key stands for.
@@ -172,7 +179,8 @@ impl Dispatcher {
                 let queue = RoomQueue::new(self.bounds);
                 let room = Room::new(id, name, commands, queue.clone());
                 self.keys.insert(key, Keyed::Room(id));
-                self.rooms.insert(id, JoinedRoom { queue, waiter: Some((key, room, joined)) });
+                self.rooms
+                    .insert(id, JoinedRoom { queue, waiter: Some(Joining { key, room, joined }) });
             }
             Err(_) => {
                 let _ = joined.send(Err(JoinError::TooManyRooms));
@@ -249,9 +257,9 @@ impl Dispatcher {
             (RoomFailure::Unsupported, _) => JoinError::Unsupported,
         };
         match room.waiter {
-            Some((key, _, waiter)) => {
-                self.keys.remove(&key);
-                let _ = waiter.send(Err(error));
+            Some(joining) => {
+                self.keys.remove(&joining.key);
+                let _ = joining.joined.send(Err(error));
             }
             None => room.queue.end(error),
         }
@@ -334,10 +342,10 @@ impl App for Dispatcher {
             Notice::Joined { room, epoch, offset } => {
                 let Some(joined) = self.rooms.get_mut(&room) else { return };
                 joined.queue.begin(epoch, offset);
-                if let Some((key, room, waiter)) = joined.waiter.take() {
-                    self.keys.remove(&key);
+                if let Some(joining) = joined.waiter.take() {
+                    self.keys.remove(&joining.key);
                     // A room that nobody takes is dropped, and so left.
-                    let _ = waiter.send(Ok(room));
+                    let _ = joining.joined.send(Ok(joining.room));
                 }
             }
             Notice::Snapshot { room, data } => {

@@ -130,7 +130,7 @@ enum Input<C> {
     Command(C),
     Abandoned,
     Link(usize, LinkEvent),
-    Dialed(LinkId, Result<Opened, DialFailure>),
+    Dialed(LinkId, Box<Result<Opened, DialFailure>>),
     Token(TokenRequest, Result<Credential, ProviderError>),
     Timeout,
 }
@@ -198,7 +198,7 @@ impl<A: App> Driver<A> {
     ) -> Poll<Input<A::Command>> {
         const LINKS_IN_A_ROW: usize = 16;
         self.turn = self.turn.wrapping_add(1);
-        if self.turn % LINKS_IN_A_ROW != 0
+        if !self.turn.is_multiple_of(LINKS_IN_A_ROW)
             && let Poll::Ready(input) = self.poll_links(cx)
         {
             return Poll::Ready(input);
@@ -209,7 +209,7 @@ impl<A: App> Driver<A> {
             return Poll::Ready(command.map_or(Input::Abandoned, Input::Command));
         }
         if let Poll::Ready(Some((link, result))) = self.dials.poll_next_unpin(cx) {
-            return Poll::Ready(Input::Dialed(link, result));
+            return Poll::Ready(Input::Dialed(link, Box::new(result)));
         }
         if let Some((request, answer)) = &mut self.token
             && let Poll::Ready(answer) = Pin::new(answer).poll(cx)
@@ -246,7 +246,7 @@ impl<A: App> Driver<A> {
                 self.connection.close();
             }
             Input::Link(index, event) => self.handle_link(index, event, now),
-            Input::Dialed(link, result) => self.handle_dialed(link, result, now),
+            Input::Dialed(link, result) => self.handle_dialed(link, *result, now),
             Input::Token(request, Ok(credential)) => {
                 let ends = credential.ends;
                 self.credential = Some(credential);
