@@ -234,6 +234,10 @@ pub struct Connection {
     pending: VecDeque<Pending>,
     /// What the next failing room was refused with.
     refusal: Option<Refusal>,
+    /// The largest frame that the server takes.
+    max_frame_bytes: usize,
+    /// Calls and publishes that turned out larger.
+    too_large: Vec<u32>,
 }
 
 impl Connection {
@@ -247,6 +251,8 @@ impl Connection {
             rooms: Vec::new(),
             pending: VecDeque::new(),
             refusal: None,
+            max_frame_bytes: usize::MAX,
+            too_large: Vec::new(),
         }
     }
 
@@ -519,6 +525,9 @@ impl Connection {
                 }
             }
             ServerFrame::Welcome(welcome) => {
+                if let Some(most) = welcome.max_frame_bytes {
+                    self.max_frame_bytes = usize::try_from(most).unwrap_or(usize::MAX);
+                }
                 // A space can't be in either name's neighbour: tenants have none.
                 let identity = format!("{} {}", welcome.tenant, welcome.subject);
                 let welcome = Welcome {
@@ -530,6 +539,7 @@ impl Connection {
                     identity: &identity,
                     store: &welcome.store,
                     window: Millis(welcome.dedup_window_ms),
+                    entries: welcome.dedup_entries,
                 };
                 self.engine.handle_welcome(link, welcome, now);
             }
@@ -557,10 +567,10 @@ impl Connection {
             ServerFrame::Pong => {}
             ServerFrame::Reply { id, data } => {
                 let data = data.unwrap_or(RawValue::NULL).to_owned();
-                self.answered(link, id, Ok(data));
+                self.answered(link, id, Ok(data), now);
             }
             ServerFrame::Error { id: Some(id), error } => {
-                self.answered(link, id, Err(Refusal::from(&error)));
+                self.answered(link, id, Err(Refusal::from(&error)), now);
             }
             ServerFrame::Error { id: None, error } => self.server_error(link, &error),
             ServerFrame::Other { .. } => self.unplaced(Event::json(text.clone(), 0)),
@@ -618,6 +628,7 @@ impl Connection {
         let reason = match &*gap.reason {
             "unprovable" => GapReason::Unprovable,
             "epoch" => GapReason::NewEpoch,
+            "hole" => GapReason::Hole,
             "overflow" => GapReason::Overflow,
             _ => GapReason::Expired,
         };
@@ -632,8 +643,14 @@ impl Connection {
         self.notify(Notice::ServerError { refusal });
     }
 
-    fn answered(&mut self, link: LinkId, id: u32, result: Result<Box<RawValue>, Refusal>) {
-        if self.engine.handle_reply(link, id) {
+    fn answered(
+        &mut self,
+        link: LinkId,
+        id: u32,
+        result: Result<Box<RawValue>, Refusal>,
+        now: Now,
+    ) {
+        if self.engine.handle_reply(link, id, now) {
             self.take(id);
             self.notify(Notice::Answered { id, result });
         }
@@ -656,7 +673,13 @@ impl Connection {
     fn drain(&mut self) {
         loop {
             match self.engine.poll_output() {
-                Output::Timeout(_) => return,
+                Output::Timeout(_) => match self.too_large.pop() {
+                    Some(id) => {
+                        self.take(id);
+                        self.engine.abandon(id);
+                    }
+                    None => return,
+                },
                 output => self.perform(output),
             }
         }
@@ -719,18 +742,18 @@ impl Connection {
             }
             Outgoing::Ping => encode_frame::<()>("ping", None, None),
             Outgoing::Pong => encode_frame::<()>("pong", None, None),
-            Outgoing::Call { id } => match self.find(id) {
-                Some(call) => encode_frame(&call.kind, Some(id), json_of(&call.body)),
-                None => return,
-            },
-            Outgoing::Publish { id, sequence } => match self.find(id) {
-                Some(publish) => {
-                    let message = publish_message(publish, sequence);
-                    self.actions.push_back(Action::Transmit { link, message });
-                    return;
-                }
-                None => return,
-            },
+            Outgoing::Call { id } => {
+                let Some(call) = self.find(id) else { return };
+                let text = encode_frame(&call.kind, Some(id), json_of(&call.body));
+                self.transmit_asked(link, id, Message::Text(text));
+                return;
+            }
+            Outgoing::Publish { id, sequence } => {
+                let Some(publish) = self.find(id) else { return };
+                let message = publish_message(publish, sequence);
+                self.transmit_asked(link, id, message);
+                return;
+            }
             Outgoing::Event { id } => match self.take(id) {
                 Some(event) => {
                     self.notify(Notice::EventSent { id });
@@ -740,6 +763,28 @@ impl Connection {
             },
         };
         self.actions.push_back(Action::Transmit { link, message: Message::Text(message) });
+    }
+
+    /// Sends what will be answered, unless the server would end the link over its size.
+    fn transmit_asked(&mut self, link: LinkId, id: u32, message: Message) {
+        let size = match &message {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+        };
+        if size <= self.max_frame_bytes {
+            self.actions.push_back(Action::Transmit { link, message });
+            return;
+        }
+        self.too_large.push(id);
+        let refusal = Refusal {
+            code: "too_large".to_owned(),
+            message: format!(
+                "it makes a frame of {size} bytes, and the server takes {} at most; send less",
+                self.max_frame_bytes
+            ),
+            retry_after: None,
+        };
+        self.notify(Notice::Answered { id, result: Err(refusal) });
     }
 
     fn join_frame(&self, subscribe: &Subscribe) -> Option<Join<'static>> {

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use staywire::connection::{Action, Body, ClientIdentity, Connection, Message, Notice};
 use staywire::engine::{
     Config, From, Gap, GapReason, LinkId, Millis, Now, ProtocolChoice, RoomId, State, Time,
@@ -213,10 +213,7 @@ impl Runner {
     }
 
     fn room(&self, id: RoomId) -> &str {
-        self.rooms
-            .iter()
-            .find(|(known, _)| *known == id)
-            .map_or("?", |(_, name)| name)
+        self.rooms.iter().find(|(known, _)| *known == id).map_or("?", |(_, name)| name)
     }
 }
 

@@ -86,6 +86,7 @@ impl Server {
         let store = format!("{:016x}", getrandom::u64()?);
         let history = HistoryBounds {
             events: config.history.events_per_room,
+            bytes: config.history.bytes_per_room,
             max_age_ms: config.history.max_age_ms,
         };
         let dedup = DedupBounds {

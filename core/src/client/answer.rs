@@ -42,6 +42,8 @@ pub struct Answer {
     client: Client,
     room: Room,
     session_id: String,
+    /// Names the answer within its conversation.
+    offset: u64,
     finished: bool,
 }
 
@@ -70,7 +72,8 @@ pub(super) async fn ask(
     // The answer may have begun already: its first event follows this place.
     let from = JoinFrom::Position { epoch: asked.epoch, offset: asked.offset };
     let room = client.join_from(&asked.room, from).await?;
-    Ok(Answer { client: client.clone(), room, session_id: asked.session_id, finished: false })
+    let Asked { session_id, offset, .. } = asked;
+    Ok(Answer { client: client.clone(), room, session_id, offset, finished: false })
 }
 
 impl Answer {
@@ -110,9 +113,11 @@ impl Answer {
         #[derive(Serialize)]
         struct Cancel<'a> {
             session_id: &'a str,
+            offset: u64,
         }
+        // It names this answer alone, so that a repeat can't stop the next one.
         let options = CallOptions { idempotent: true, ..CallOptions::default() };
-        let cancel = Cancel { session_id: &self.session_id };
+        let cancel = Cancel { session_id: &self.session_id, offset: self.offset };
         self.client.call_with::<_, serde_json::Value>("ai.cancel", &cancel, options).await?;
         Ok(())
     }

@@ -355,8 +355,13 @@ impl App for Dispatcher {
             }
             Notice::Gap(gap) => match gap.room {
                 Some(room) => {
-                    if let Some(room) = self.rooms.get(&room) {
-                        room.queue.push_gap(gap);
+                    if let Some(joined) = self.rooms.get(&room) {
+                        let engine = connection.engine();
+                        // A gap within a log ends where it says; one of unknown size ends where
+                        // the room stands now.
+                        let now_at = engine.position(room).map_or(0, |(_, offset)| offset);
+                        let offset = if gap.to > 0 { gap.to } else { now_at };
+                        joined.queue.push_gap(gap, engine.epoch(room).unwrap_or_default(), offset);
                     }
                 }
                 None => self.tell_subscribers(&ClientEvent::Gap(gap)),

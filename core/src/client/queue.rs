@@ -25,8 +25,16 @@ pub(super) struct Bounds {
 
 #[derive(Debug)]
 enum Item {
-    Event { epoch: Arc<str>, event: Event },
-    Gap(Gap),
+    Event {
+        epoch: Arc<str>,
+        event: Event,
+    },
+    /// A gap, and where the room stands behind it.
+    Gap {
+        gap: Gap,
+        epoch: Arc<str>,
+        offset: u64,
+    },
     Snapshot(Box<RawValue>),
 }
 
@@ -79,7 +87,9 @@ impl RoomQueue {
             && state.bytes + bytes <= self.bounds.bytes;
         // One batch is always let in, however large, or it could never be delivered.
         if !fits && !state.items.is_empty() {
-            state.items.clear();
+            // The state that an application begins with is never sent again for events alone.
+            let keep = usize::from(matches!(state.items.front(), Some(Item::Snapshot(_))));
+            state.items.truncate(keep);
             state.bytes = 0;
             state.paused = true;
             wake(&mut state);
@@ -92,13 +102,20 @@ impl RoomQueue {
         None
     }
 
-    pub(super) fn push_gap(&self, gap: Gap) {
+    /// Queues a gap; behind it the room stands at `offset` of `epoch`.
+    pub(super) fn push_gap(&self, gap: Gap, epoch: Arc<str>, offset: u64) {
         let mut state = lock(&self.state);
         // Neighbours become one, so that gaps that nobody reads take no room.
         match state.items.back_mut() {
-            Some(Item::Gap(last)) if last.to > 0 && gap.from == last.to + 1 => last.to = gap.to,
-            Some(Item::Gap(last)) if last.to == 0 && gap.to == 0 => last.reason = gap.reason,
-            _ => state.items.push_back(Item::Gap(gap)),
+            Some(Item::Gap { gap: last, offset: behind, .. })
+                if last.to > 0 && gap.from == last.to + 1 =>
+            {
+                (last.to, *behind) = (gap.to, offset);
+            }
+            Some(last @ Item::Gap { .. }) if gap.to == 0 => {
+                *last = Item::Gap { gap, epoch, offset };
+            }
+            _ => state.items.push_back(Item::Gap { gap, epoch, offset }),
         }
         wake(&mut state);
     }
@@ -137,10 +154,8 @@ impl RoomQueue {
                     }
                     RoomEvent::Event(event)
                 }
-                Item::Gap(gap) => {
-                    if gap.to > 0 {
-                        state.handed.1 = gap.to;
-                    }
+                Item::Gap { gap, epoch, offset } => {
+                    state.handed = (epoch, offset);
                     RoomEvent::Gap(gap)
                 }
                 Item::Snapshot(data) => RoomEvent::Snapshot(data),

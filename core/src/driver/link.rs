@@ -36,12 +36,17 @@ pub(super) struct Link {
     close_code: Option<u16>,
     /// We said goodbye: nothing more is read from it.
     closing: bool,
+    /// The peer asks for more than it reads: the link is given up.
+    clogged: bool,
     said_goodbye: bool,
     /// When a goodbye that gets no answer is given up.
     linger: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl Link {
+    /// Messages that may wait for a socket.
+    const MOST_QUEUED: usize = 16_384;
+
     /// How long a closing handshake may take.
     const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -53,6 +58,7 @@ impl Link {
             unflushed: false,
             close_code: None,
             closing: false,
+            clogged: false,
             said_goodbye: false,
             linger: None,
         }
@@ -63,7 +69,10 @@ impl Link {
     }
 
     pub(super) fn queue(&mut self, message: Message) {
-        if !self.closing {
+        // The outbox and the calls are bounded; only a peer that asks without reading gets here.
+        if self.queue.len() >= Self::MOST_QUEUED {
+            self.clogged = true;
+        } else if !self.closing {
             self.queue.push_back(message);
         }
     }
@@ -74,7 +83,7 @@ impl Link {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<LinkEvent> {
-        if self.write(cx).is_err() {
+        if self.clogged || self.write(cx).is_err() {
             return Poll::Ready(LinkEvent::Closed(self.close_code));
         }
         if let Some(linger) = &mut self.linger

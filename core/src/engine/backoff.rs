@@ -24,6 +24,12 @@ impl Default for BackoffConfig {
     }
 }
 
+/// A wait that the server asks for, kept within reason: a server that asks for years must not
+/// wedge its clients.
+pub(crate) fn bounded_wait(wait: Millis) -> Millis {
+    wait.min(Millis::from_secs(3_600))
+}
+
 /// Counts failures in a row and turns them into waits.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
@@ -46,7 +52,7 @@ impl Backoff {
         self.attempts = self.attempts.saturating_add(1);
         // A hint is a floor: the crowd that got the same hint must not come back at one instant.
         let wait = rng.up_to(bound);
-        Some(Millis(hint.map_or(0, |hint| hint.0).saturating_add(wait)))
+        Some(Millis(hint.map_or(0, |hint| bounded_wait(hint).0).saturating_add(wait)))
     }
 
     pub(crate) fn attempts(&self) -> u32 {

@@ -36,6 +36,14 @@ pub struct HeartbeatConfig {
     pub timeout: Millis,
 }
 
+impl HeartbeatConfig {
+    /// The server's figures within reason: at least 10 ms, at most an hour each.
+    pub(crate) fn bounded(self) -> Self {
+        let bound = |span: Millis| Millis(span.0.clamp(10, 3_600_000));
+        Self { interval: bound(self.interval), timeout: bound(self.timeout) }
+    }
+}
+
 impl Default for HeartbeatConfig {
     fn default() -> Self {
         Self { interval: Millis::from_secs(30), timeout: Millis::from_secs(10) }

@@ -87,12 +87,8 @@ impl Engine {
 
     /// The transport is open, and this is what the peer agreed to speak.
     pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
-        let Some(slot) = self.links.find(link) else {
-            return;
-        };
-        let Some(entry) = self.links.get_mut(slot) else {
-            return;
-        };
+        let Some(slot) = self.links.find(link) else { return };
+        let Some(entry) = self.links.get_mut(slot) else { return };
         if entry.phase != Phase::Dialing {
             return;
         }
@@ -173,9 +169,7 @@ impl Engine {
             self.end_link(retiring, true);
             self.flush(now);
         }
-        let Some((slot, link)) = self.links.open(role, now.time) else {
-            return;
-        };
+        let Some((slot, link)) = self.links.open(role, now.time) else { return };
         self.timers.set(slot.dial_timer(), now.time + self.config.connect_deadline);
         let offer_staywire = match self.config.protocol {
             ProtocolChoice::Plain => false,
@@ -194,9 +188,7 @@ impl Engine {
 
     /// The link is open and greeted.
     pub(super) fn went_live(&mut self, slot: Slot, now: Now) {
-        let Some(link) = self.links.get(slot) else {
-            return;
-        };
+        let Some(link) = self.links.get(slot) else { return };
         let role = link.role;
         if let Some(heartbeat) = self.heartbeat {
             self.timers.set(slot.ping_timer(), now.time + heartbeat.interval);
@@ -222,9 +214,17 @@ impl Engine {
             }));
         }
         self.had_plain_link = plain;
-        self.probing_since = None;
+        self.sent_away_until = None;
         self.timers.clear(Timer::Probe);
         self.timers.set(Timer::Stable, now.time + self.config.stable_after);
+        let memory = self
+            .links
+            .in_role(Role::Primary)
+            .and_then(|slot| self.links.get_mut(slot))
+            .and_then(|link| link.memory.take());
+        if let Some(memory) = memory {
+            self.outbox.greeted(memory);
+        }
         self.arm_refresh(now);
         self.set_state(State::Connected, Cause::Opened);
         if plain {
@@ -235,9 +235,7 @@ impl Engine {
 
     /// Lets the candidate take over once every room goes on there.
     pub(super) fn switch_when_resumed(&mut self, slot: Slot, now: Now) {
-        let Some(link) = self.links.get(slot) else {
-            return;
-        };
+        let Some(link) = self.links.get(slot) else { return };
         if link.role != Role::Candidate || link.phase != Phase::Live || link.resuming() {
             return;
         }
@@ -280,19 +278,17 @@ impl Engine {
     // ---- Loss ----
 
     pub(super) fn lose_link(&mut self, link: LinkId, failure: Failure, now: Now) {
-        let Some(slot) = self.links.find(link) else {
-            return;
-        };
-        let Some(entry) = self.forget_link(slot) else {
-            return;
-        };
-        let fixed = self.config.credentials != CredentialsMode::Provider;
-        if failure.kind == FailureKind::Unauthorized {
+        let Some(slot) = self.links.find(link) else { return };
+        let Some(entry) = self.forget_link(slot) else { return };
+        // A retiring link may have been opened with an older token than the one that is held.
+        if failure.kind == FailureKind::Unauthorized && entry.role != Role::Retiring {
             self.credentials.reject();
         }
+        let fixed = self.config.credentials != CredentialsMode::Provider;
         let fatal = failure.kind == FailureKind::Forbidden
             || (failure.kind == FailureKind::Unauthorized && fixed);
-        if fatal && entry.role != Role::Retiring {
+        // Only what refuses the primary is final: a make that fails keeps the old link.
+        if fatal && entry.role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
             self.shut(failure.kind.cause());
             return;
         }
@@ -323,7 +319,6 @@ impl Engine {
         self.timers.clear(Timer::Refresh);
         self.timers.clear(Timer::Stable);
         self.timers.clear(Timer::Probe);
-        self.probing_since = None;
         self.outbox.resend();
         if let Some(slot) = self.links.in_role(Role::Candidate) {
             self.promote(slot);
@@ -337,7 +332,9 @@ impl Engine {
         }
         self.replacing = false;
         self.timers.clear(Timer::Make);
-        self.retry_later(cause, retry_after, now);
+        // A server that sent us away and then died still told us when to come back.
+        let away = self.sent_away_until.take().map(|until| until.since(now.time));
+        self.retry_later(cause, retry_after.max(away), now);
     }
 
     fn retry_later(&mut self, cause: Cause, retry_after: Option<Millis>, now: Now) {

@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 
 use super::Engine;
 use super::HeartbeatConfig;
+use super::backoff::bounded_wait;
 use super::dial::{Failure, FailureKind};
-use super::link::{LinkId, Phase, Role};
+use super::link::{LinkId, Phase, Role, Slot};
 use super::outbox::Memory;
 use super::output::{Outgoing, Output, RoomFailure};
 use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, RoomId, Verdict, Wish};
@@ -26,6 +27,8 @@ pub struct Welcome<'a> {
     pub store: &'a str,
     /// How long it remembers them.
     pub window: Millis,
+    /// How many of one producer's it remembers.
+    pub entries: u32,
 }
 
 /// The answer to a subscription, or the news that its log began anew.
@@ -59,22 +62,24 @@ impl Engine {
             && let Some(link) = self.links.get_mut(slot)
         {
             link.last_heard = now.time;
+            link.pinged = false;
         }
     }
 
     /// The server greeted the link.
     pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<'_>, now: Now) {
-        let Some(slot) = self.links.find(link) else {
-            return;
-        };
-        let Some(entry) = self.links.get_mut(slot) else {
-            return;
-        };
+        let Some(slot) = self.links.find(link) else { return };
+        let Some(entry) = self.links.get_mut(slot) else { return };
         if entry.phase != Phase::Greeting {
             self.violated(link, now);
             return;
         }
         entry.phase = Phase::Live;
+        entry.memory = Some(Memory {
+            store: Box::from(welcome.store),
+            window: welcome.window,
+            entries: welcome.entries as usize,
+        });
         match &self.identity {
             Some(known) if **known != *welcome.identity => {
                 self.shut(Cause::IdentityChanged);
@@ -83,11 +88,10 @@ impl Engine {
             Some(_) => {}
             None => self.identity = Some(Box::from(welcome.identity)),
         }
-        self.heartbeat = Some(welcome.heartbeat.unwrap_or(self.config.heartbeat));
+        self.heartbeat = Some(welcome.heartbeat.unwrap_or(self.config.heartbeat).bounded());
         if let Some(left) = welcome.token_ends_in {
             self.credentials.ends_in(left, now);
         }
-        self.outbox.greeted(Memory { store: Box::from(welcome.store), window: welcome.window });
         self.went_live(slot, now);
         self.advance(now);
     }
@@ -101,30 +105,29 @@ impl Engine {
 
     /// The server answered a join or a resume, or a log began anew under a subscription.
     pub fn handle_bound(&mut self, link: LinkId, binding: Binding<'_>, now: Now) {
-        let Some(slot) = self.links.find(link) else {
-            return;
-        };
+        let Some(slot) = self.links.find(link) else { return };
         if binding.offset >= OFFSET_LIMIT || binding.tip >= OFFSET_LIMIT {
             self.violated(link, now);
             return;
         }
-        let Some(entry) = self.links.get_mut(slot) else {
-            return;
-        };
-        let Some(subscription) = entry.subscription(binding.subscription) else {
-            return;
-        };
+        let Some(entry) = self.links.get_mut(slot) else { return };
+        let Some(subscription) = entry.subscription(binding.subscription) else { return };
         let epoch = Epoch::from(binding.epoch);
-        // Only the first answer can be held against the position that was asked with.
-        let asked_from = match &subscription.epoch {
-            None => subscription.asked_from,
-            Some(_) => 0,
+        let reached = subscription.reached;
+        let id = subscription.room;
+        if self.is_ahead(slot, id, &epoch, binding.offset) {
+            return;
+        }
+        let Some(subscription) =
+            self.links.get_mut(slot).and_then(|link| link.subscription(binding.subscription))
+        else {
+            return;
         };
         subscription.epoch = Some(epoch.clone());
-        let id = subscription.room;
+        subscription.reached = binding.offset;
         if let Some(room) = self.rooms.get_mut(id) {
             let joined = room.epoch.is_none();
-            let gap = room.bind(&epoch, asked_from, binding.offset, binding.tip);
+            let gap = room.bind(&epoch, reached, binding.offset, binding.tip);
             if joined {
                 self.outputs.push_back(Output::Joined { room: id });
             }
@@ -153,7 +156,7 @@ impl Engine {
         match retry_after {
             Some(wait) => {
                 if let Some(room) = self.rooms.get_mut(id) {
-                    room.wish = Wish::Later(now.time + wait);
+                    room.wish = Wish::Later(now.time + bounded_wait(wait));
                 }
                 self.arm_rejoin();
             }
@@ -178,6 +181,9 @@ impl Engine {
             return;
         }
         if let Some(id) = self.current_room(link, subscription)
+            && let Some(slot) = self.links.find(link)
+            && let Some(epoch) = self.epoch(id)
+            && !self.is_ahead(slot, id, &epoch, to)
             && let Some(room) = self.rooms.get_mut(id)
             && let Some(gap) = room.lose(to, reason)
         {
@@ -202,6 +208,13 @@ impl Engine {
             self.place_again(link, frame.subscription, now);
             return Verdict::Discard;
         };
+        if let Some(last) = last
+            && let Some(slot) = self.links.find(link)
+            && let Some(subscription) =
+                self.links.get_mut(slot).and_then(|link| link.subscription(frame.subscription))
+        {
+            subscription.reached = last;
+        }
         match self.rooms.get_mut(id) {
             Some(room) => room.take(frame.first, frame.count),
             None => Verdict::Discard,
@@ -209,16 +222,15 @@ impl Engine {
     }
 
     /// The server answered a call or a publish. False if nobody waits for it any more.
-    pub fn handle_reply(&mut self, link: LinkId, id: u32) -> bool {
+    pub fn handle_reply(&mut self, link: LinkId, id: u32, now: Now) -> bool {
         if self.links.find(link).is_none() {
             return false;
         }
         if self.outbox.finish(id) {
+            self.flush(now);
             return true;
         }
-        let Some(sent_on) = self.calls.finish(id) else {
-            return false;
-        };
+        let Some(sent_on) = self.calls.finish(id) else { return false };
         self.arm_calls();
         if let Some(link) = sent_on {
             self.finish_retiring(link);
@@ -228,17 +240,17 @@ impl Engine {
 
     /// The server wants this link gone, and says when to make another.
     pub fn handle_goaway(&mut self, link: LinkId, reconnect_after: Millis, now: Now) {
-        let Some(slot) = self.links.find(link) else {
-            return;
-        };
+        let Some(slot) = self.links.find(link) else { return };
+        let at = now.time + bounded_wait(reconnect_after);
         match self.links.get(slot).map(|link| link.role) {
             Some(Role::Primary) => {
                 self.replacing = true;
-                self.timers.set(Timer::Make, now.time + reconnect_after);
+                self.sent_away_until = Some(at);
+                self.timers.set(Timer::Make, at);
             }
             Some(Role::Candidate) => {
                 self.end_link(slot, true);
-                self.timers.set(Timer::Make, now.time + reconnect_after);
+                self.timers.set(Timer::Make, at);
             }
             Some(Role::Retiring) | None => {}
         }
@@ -259,6 +271,26 @@ impl Engine {
             let failure = Failure { kind: FailureKind::Violation, retry_after: None };
             self.lose_link(link, failure, now);
         }
+    }
+
+    /// Whether a candidate would go on behind events that the primary still has to bring: the
+    /// server trimmed the log while the link was being made. Then it is asked again from where
+    /// the room stands now, a few times, before the gap is taken for true.
+    fn is_ahead(&mut self, slot: Slot, room: RoomId, epoch: &Epoch, offset: u64) -> bool {
+        const MOST_RETRIES: u32 = 8;
+        let Some(known) = self.rooms.get(room) else { return false };
+        let ahead = known.epoch.as_ref() == Some(epoch) && offset > known.position;
+        let primary_lives = self.links.live_primary().is_some();
+        let Some(link) = self.links.get_mut(slot) else { return false };
+        if !ahead || !primary_lives || link.role != Role::Candidate || link.retries >= MOST_RETRIES
+        {
+            return false;
+        }
+        link.retries += 1;
+        let id = link.id;
+        self.unsubscribe_on(slot, room);
+        self.subscribe_on(id, room);
+        true
     }
 
     /// The room that a subscription speaks for, if it speaks for the log that the room is in.
@@ -289,16 +321,10 @@ impl Engine {
     /// Events came that can't be placed. Before its answer a subscription must be silent; after
     /// the room moved to another log (which was said as a gap), the primary is asked again.
     fn place_again(&mut self, link: LinkId, subscription: u32, now: Now) {
-        let Some(slot) = self.links.find(link) else {
-            return;
-        };
-        let Some(entry) = self.links.get_mut(slot) else {
-            return;
-        };
+        let Some(slot) = self.links.find(link) else { return };
+        let Some(entry) = self.links.get_mut(slot) else { return };
         let role = entry.role;
-        let Some(subscription) = entry.subscription(subscription) else {
-            return;
-        };
+        let Some(subscription) = entry.subscription(subscription) else { return };
         let room = subscription.room;
         if subscription.epoch.is_none() {
             self.violated(link, now);

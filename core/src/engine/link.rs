@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::outbox::Memory;
 use super::rooms::{Epoch, RoomId};
 use super::time::Time;
 use super::timers::Timer;
@@ -40,8 +41,8 @@ pub(crate) struct Subscription {
     pub(crate) room: RoomId,
     /// Bound by the server's answer; until then nothing on it can be placed.
     pub(crate) epoch: Option<Epoch>,
-    /// The position that was sent with it.
-    pub(crate) asked_from: u64,
+    /// How far this subscription has come: the position that was sent with it, then what came.
+    pub(crate) reached: u64,
 }
 
 #[derive(Debug)]
@@ -50,6 +51,12 @@ pub(crate) struct Link {
     pub(crate) phase: Phase,
     pub(crate) role: Role,
     pub(crate) last_heard: Time,
+    /// A ping is out, and nothing was heard since.
+    pub(crate) pinged: bool,
+    /// What the server remembers of publishes, as this link's greeting states it.
+    pub(crate) memory: Option<Memory>,
+    /// Rooms asked for again because the log had moved on meanwhile.
+    pub(crate) retries: u32,
     /// Sorted by id, since ids only grow.
     pub(crate) subscriptions: Vec<Subscription>,
 }
@@ -122,6 +129,9 @@ impl Links {
             phase: Phase::Dialing,
             role,
             last_heard: now,
+            pinged: false,
+            memory: None,
+            retries: 0,
             subscriptions: Vec::new(),
         });
         Some((slot, id))

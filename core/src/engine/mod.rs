@@ -60,7 +60,7 @@ pub use timers::Timer;
 use backoff::Backoff;
 use calls::Calls;
 use credentials::Credentials;
-use link::Links;
+use link::{Links, Role};
 use outbox::Outbox;
 use rng::Rng;
 use rooms::{Rooms, Wish};
@@ -96,7 +96,8 @@ pub struct Engine {
     /// A second link is wanted, to replace the first.
     replacing: bool,
     replace_backoff: Backoff,
-    probing_since: Option<Time>,
+    /// When the server that sent us away wants us back.
+    sent_away_until: Option<Time>,
     /// A `plain` link was open before: what came in between can't be known.
     had_plain_link: bool,
     rooms: Rooms,
@@ -126,7 +127,7 @@ impl Engine {
             fallen_back: false,
             replacing: false,
             replace_backoff: Backoff::default(),
-            probing_since: None,
+            sent_away_until: None,
             had_plain_link: false,
             rooms: Rooms::default(),
             outbox: Outbox::new(config.outbox),
@@ -207,7 +208,7 @@ impl Engine {
         if self.calls.len() >= self.config.max_calls {
             return Err(TooMany);
         }
-        let id = self.next_id();
+        let id = self.next_id().ok_or(TooMany)?;
         if matches!(self.state, State::Closed { .. }) {
             self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Closed });
             return Ok(id);
@@ -235,6 +236,13 @@ impl Engine {
     /// The same for an event that the server doesn't answer: it is sent at most once.
     pub fn send_event(&mut self, bytes: usize, now: Now) -> Result<u32, OutboxFull> {
         self.enqueue(bytes, false, now)
+    }
+
+    /// Ends a call or a publish that turned out to be impossible to send.
+    pub fn abandon(&mut self, id: u32) {
+        if !self.outbox.finish(id) {
+            self.cancel_call(id);
+        }
     }
 
     /// Takes a message out of the outbox if it was never sent; tells whether it was.
@@ -272,6 +280,10 @@ impl Engine {
     /// The platform says that the way to the network changed: a second link is made at once.
     pub fn handle_network_changed(&mut self, now: Now) {
         if self.links.live_primary().is_some() {
+            // One that was being made goes over the old network.
+            if let Some(slot) = self.links.in_role(Role::Candidate) {
+                self.end_link(slot, false);
+            }
             self.replace(now);
         } else {
             self.woke(now);
@@ -328,9 +340,10 @@ impl Engine {
 
     // ---- Private ----
 
-    fn next_id(&mut self) -> u32 {
-        self.ids += 1;
-        self.ids
+    /// A fresh id; `None` after four billion, since an id is never used twice.
+    fn next_id(&mut self) -> Option<u32> {
+        self.ids = self.ids.checked_add(1)?;
+        Some(self.ids)
     }
 
     fn set_state(&mut self, state: State, cause: Cause) {
@@ -348,7 +361,7 @@ impl Engine {
         while let Some(id) = self.outbox.make_room(bytes)? {
             self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Dropped });
         }
-        let id = self.next_id();
+        let id = self.next_id().ok_or(OutboxFull { bytes: false })?;
         if matches!(self.state, State::Closed { .. }) {
             self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Closed });
             return Ok(id);

@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 
 use super::config::{OnOverflow, OutboxConfig};
 use super::link::LinkId;
-use super::time::{Millis, Time};
+use super::time::{Millis, Now};
 
 #[derive(Debug)]
 struct Entry {
@@ -22,7 +22,7 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
     Never,
-    First(Time),
+    First(Now),
     /// Under a store that is gone.
     Forgotten,
 }
@@ -34,6 +34,8 @@ pub(crate) struct Memory {
     pub(crate) store: Box<str>,
     /// How long it remembers.
     pub(crate) window: Millis,
+    /// How many of one producer's publishes it remembers.
+    pub(crate) entries: usize,
 }
 
 /// What to do with the next entry.
@@ -122,9 +124,14 @@ impl Outbox {
     }
 
     /// The next entry that isn't on its way over `link`, in order.
-    pub(crate) fn send_next(&mut self, link: LinkId, now: Time) -> Option<Next> {
+    pub(crate) fn send_next(&mut self, link: LinkId, now: Now) -> Option<Next> {
         let index = self.entries.iter().position(|entry| entry.on.is_none())?;
-        let window = self.memory.as_ref().map_or(Millis(0), |memory| memory.window);
+        let (window, most) =
+            self.memory.as_ref().map_or((Millis(0), 1), |memory| (memory.window, memory.entries));
+        // More on the way than the server remembers could not be told from repeats.
+        if index >= most.max(1) {
+            return None;
+        }
         let entry = &mut self.entries[index];
         let id = entry.id;
         let Some(sequence) = entry.sequence else {
@@ -133,7 +140,11 @@ impl Outbox {
         };
         let repeatable = match entry.sent {
             Sent::Never => true,
-            Sent::First(first) => now.since(first) < window,
+            // In sleep one of the clocks may stand still while the server forgets.
+            Sent::First(first) => {
+                let by_time = now.time.since(first.time).0;
+                by_time.max(now.wall.0.saturating_sub(first.wall.0)) < window.0
+            }
             Sent::Forgotten => false,
         };
         if !repeatable {
@@ -185,14 +196,19 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use super::super::time::{Time, WallTime};
     use super::*;
 
     fn outbox(on_overflow: OnOverflow) -> Outbox {
         Outbox::new(OutboxConfig { max_entries: 2, max_bytes: 100, on_overflow })
     }
 
+    fn at(ms: u64) -> Now {
+        Now { time: Time(ms), wall: WallTime(1_000_000 + ms) }
+    }
+
     fn greet(outbox: &mut Outbox, store: &str) {
-        outbox.greeted(Memory { store: store.into(), window: Millis(1_000) });
+        outbox.greeted(Memory { store: store.into(), window: Millis(1_000), entries: 1_000 });
     }
 
     #[test]
@@ -202,7 +218,7 @@ mod tests {
         outbox.add(1, 10, true);
         outbox.add(2, 10, true);
         for link in [LinkId(1), LinkId(2)] {
-            let now = Time(u64::from(link.0));
+            let now = at(u64::from(link.0));
             assert_eq!(outbox.send_next(link, now), Some(Next::Publish { id: 1, sequence: 1 }));
             assert_eq!(outbox.send_next(link, now), Some(Next::Publish { id: 2, sequence: 2 }));
             assert_eq!(outbox.send_next(link, now), None);
@@ -217,20 +233,28 @@ mod tests {
         let mut late = outbox(OnOverflow::Reject);
         greet(&mut late, "s");
         late.add(1, 10, true);
-        late.send_next(LinkId(1), Time(0));
+        late.send_next(LinkId(1), at(0));
         late.resend();
-        assert_eq!(late.send_next(LinkId(2), Time(1_000)), Some(Next::Uncertain { id: 1 }));
+        assert_eq!(late.send_next(LinkId(2), at(1_000)), Some(Next::Uncertain { id: 1 }));
+
+        let mut slept = outbox(OnOverflow::Reject);
+        greet(&mut slept, "s");
+        slept.add(1, 10, true);
+        slept.send_next(LinkId(1), at(0));
+        slept.resend();
+        let woken = Now { time: Time(1), wall: WallTime(9_000_000) };
+        assert_eq!(slept.send_next(LinkId(2), woken), Some(Next::Uncertain { id: 1 }));
 
         let mut lost = outbox(OnOverflow::Reject);
         greet(&mut lost, "s");
         lost.add(1, 10, true);
         lost.add(2, 10, true);
-        lost.send_next(LinkId(1), Time(0));
+        lost.send_next(LinkId(1), at(0));
         lost.resend();
         greet(&mut lost, "another");
-        assert_eq!(lost.send_next(LinkId(2), Time(1)), Some(Next::Uncertain { id: 1 }));
+        assert_eq!(lost.send_next(LinkId(2), at(1)), Some(Next::Uncertain { id: 1 }));
         assert_eq!(
-            lost.send_next(LinkId(2), Time(1)),
+            lost.send_next(LinkId(2), at(1)),
             Some(Next::Publish { id: 2, sequence: 2 }),
             "what was never sent is safe to send"
         );
@@ -249,10 +273,10 @@ mod tests {
         greet(&mut drop, "s");
         drop.add(1, 10, true);
         drop.add(2, 10, true);
-        drop.send_next(LinkId(1), Time(0));
+        drop.send_next(LinkId(1), at(0));
         assert_eq!(drop.make_room(10), Ok(Some(2)), "a sent one may have taken effect: it stays");
         drop.add(3, 10, true);
-        drop.send_next(LinkId(1), Time(0));
+        drop.send_next(LinkId(1), at(0));
         assert_eq!(drop.make_room(10), Err(OutboxFull { bytes: false }));
         assert_eq!(drop.make_room(101), Err(OutboxFull { bytes: false }));
     }

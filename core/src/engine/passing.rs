@@ -60,29 +60,31 @@ impl Engine {
 
     /// Pings a link that was silent for the interval; one that was not is looked at again later.
     fn ping(&mut self, slot: Slot, now: Now) {
-        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else {
-            return;
-        };
+        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else { return };
         let (id, quiet_until) = (link.id, link.last_heard + heartbeat.interval);
         if now.time < quiet_until {
             self.timers.set(slot.ping_timer(), quiet_until);
             return;
         }
-        self.send(id, Outgoing::Ping);
+        self.ask_for_a_sign(slot, id);
         self.timers.set(slot.dead_timer(), now.time + heartbeat.timeout);
     }
 
     /// Drops a link that didn't answer its ping.
     fn judge(&mut self, slot: Slot, now: Now) {
-        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else {
-            return;
-        };
-        let quiet_until = link.last_heard + heartbeat.interval;
-        if now.time < quiet_until {
-            self.timers.set(slot.ping_timer(), quiet_until);
-        } else {
+        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else { return };
+        if link.pinged {
             self.drop_link(slot, Cause::PeerDead, now);
+        } else {
+            self.timers.set(slot.ping_timer(), link.last_heard + heartbeat.interval);
         }
+    }
+
+    fn ask_for_a_sign(&mut self, slot: Slot, id: LinkId) {
+        if let Some(link) = self.links.get_mut(slot) {
+            link.pinged = true;
+        }
+        self.send(id, Outgoing::Ping);
     }
 
     pub(super) fn arm_refresh(&mut self, now: Now) {
@@ -122,27 +124,18 @@ impl Engine {
             self.replace(now);
             return;
         }
-        if let Some(slot) = self.links.find(link) {
-            // Silence in sleep is no fault of the peer.
-            let allowed = self.heartbeat.map_or(Millis(0), |heartbeat| heartbeat.timeout);
-            self.timers.clear(slot.ping_timer());
-            self.timers.set(slot.dead_timer(), now.time + allowed);
-        }
-        self.send(link, Outgoing::Ping);
-        self.probing_since = Some(now.time);
+        let Some(slot) = self.links.find(link) else { return };
+        // Silence in sleep is no fault of the peer: it is judged from here on.
+        let allowed = self.heartbeat.map_or(Millis(0), |heartbeat| heartbeat.timeout);
+        self.timers.clear(slot.ping_timer());
+        self.timers.set(slot.dead_timer(), now.time + allowed);
+        self.ask_for_a_sign(slot, link);
         self.timers.set(Timer::Probe, now.time + self.config.probe_deadline);
     }
 
     fn probe_unanswered(&mut self, now: Now) {
-        let Some(since) = self.probing_since.take() else {
-            return;
-        };
-        let heard = self
-            .links
-            .in_role(Role::Primary)
-            .and_then(|slot| self.links.get(slot))
-            .is_some_and(|link| link.last_heard > since);
-        if !heard {
+        let primary = self.links.in_role(Role::Primary).and_then(|slot| self.links.get(slot));
+        if primary.is_some_and(|link| link.pinged) {
             self.replace(now);
         }
     }

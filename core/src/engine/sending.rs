@@ -13,11 +13,9 @@ use super::time::Now;
 impl Engine {
     /// Sends everything that waits for a live primary.
     pub(super) fn flush(&mut self, now: Now) {
-        let Some(link) = self.links.live_primary() else {
-            return;
-        };
+        let Some(link) = self.links.live_primary() else { return };
         let plain = self.proven == Some(Wire::Plain);
-        while let Some(next) = self.outbox.send_next(link, now.time) {
+        while let Some(next) = self.outbox.send_next(link, now) {
             match next {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
                 Next::Publish { id, .. } if plain => {
@@ -58,21 +56,19 @@ impl Engine {
 
     fn record_subscription(&mut self, slot: Slot, room: RoomId) -> Option<Subscribe> {
         let from = self.rooms.get(room)?.from();
-        let asked_from = match &from {
+        let reached = match &from {
             From::Position { offset, .. } => *offset,
             From::Tip | From::History(_) => 0,
         };
         self.subscriptions += 1;
         let id = self.subscriptions;
         let link = self.links.get_mut(slot)?;
-        link.subscriptions.push(Subscription { id, room, epoch: None, asked_from });
+        link.subscriptions.push(Subscription { id, room, epoch: None, reached });
         Some(Subscribe { subscription: id, room, from })
     }
 
     pub(super) fn subscribe_on(&mut self, link: LinkId, room: RoomId) {
-        let Some(slot) = self.links.find(link) else {
-            return;
-        };
+        let Some(slot) = self.links.find(link) else { return };
         if let Some(subscribe) = self.record_subscription(slot, room) {
             self.send(link, Outgoing::Join(subscribe));
         }
@@ -104,9 +100,7 @@ impl Engine {
     pub(super) fn unsubscribe_on(&mut self, slot: Slot, room: RoomId) {
         while let Some(link) = self.links.get_mut(slot) {
             let id = link.id;
-            let Some(subscription) = link.unsubscribe_next(room) else {
-                break;
-            };
+            let Some(subscription) = link.unsubscribe_next(room) else { break };
             self.send(id, Outgoing::Leave { subscription });
         }
     }

@@ -66,9 +66,7 @@ impl SleepWatch {
     /// `due` is the wake-up that the engine had asked for. A monotonic clock that stops in sleep
     /// falls behind the wall clock; one that runs on overshoots the wake-up.
     pub(crate) fn slept(&mut self, now: Now, due: Option<Time>) -> bool {
-        let Some(last) = self.last.replace(now) else {
-            return false;
-        };
+        let Some(last) = self.last.replace(now) else { return false };
         let monotonic = now.time.since(last.time).0;
         let wall = now.wall.0.saturating_sub(last.wall.0);
         let fell_behind = wall > monotonic.saturating_add(Self::THRESHOLD);

@@ -77,9 +77,6 @@ pub(crate) fn decode_events(frame: &Bytes) -> Result<Vec<Batch>, WireError> {
             serde_json::from_slice(&record.header).map_err(|error| WireError::NotAFrame {
                 reason: format!("a binary record's header: {error}"),
             })?;
-        if !event.get().starts_with('{') {
-            return Err(WireError::NotAFrame { reason: "an event is not an object".to_owned() });
-        }
         let header = record.header.slice_ref(event.get().as_bytes());
         let event = Event::binary(header, record.payload, offset);
         batches.push(Batch { subscription, first: offset, events: vec![event] });

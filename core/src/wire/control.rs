@@ -77,6 +77,12 @@ pub struct Welcome<'a> {
     pub store: Cow<'a, str>,
     /// How long a publish is remembered, in milliseconds.
     pub dedup_window_ms: u64,
+    /// How many publishes of one producer are remembered.
+    #[serde(default = "default_entries")]
+    pub dedup_entries: u32,
+    /// The largest frame that the server takes, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_frame_bytes: Option<u64>,
     /// When a silent peer is dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
@@ -86,6 +92,11 @@ pub struct Welcome<'a> {
     /// The name and version of the server, for logs.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Cow<'a, str>>,
+}
+
+/// What a server that doesn't say must remember at least.
+fn default_entries() -> u32 {
+    1_024
 }
 
 /// Part of `welcome`: a peer that was silent for `interval_ms` is pinged, and dead after

@@ -45,9 +45,6 @@ pub(crate) fn decode(text: &Bytes) -> Result<Vec<Batch>, WireError> {
                     .ok_or_else(|| A::Error::custom("a batch has no events"))?;
                 let mut events = Vec::with_capacity(raw.len());
                 for (index, event) in raw.iter().enumerate() {
-                    if !event.get().starts_with('{') {
-                        return Err(A::Error::custom("an event is not an object"));
-                    }
                     let offset = match first {
                         0 => 0,
                         first => first.saturating_add(index as u64),
@@ -163,11 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_event_keeps_its_place_and_says_so_when_read() {
+        let batches = decode(&Bytes::from_static(br#"[1,2,[3,["type"],{"type":"a"}]]"#)).unwrap();
+        let kinds: Vec<bool> = batches[0].events.iter().map(|event| event.kind().is_ok()).collect();
+        assert_eq!(kinds, [false, false, true]);
+        assert_eq!(batches[0].events[2].offset(), Some(4));
+    }
+
+    #[test]
     fn nonsense_is_refused_with_its_place() {
         for (text, part) in [
             ("[1", "column"),
             ("[1,2]", "no events"),
-            ("[1,2,[3]]", "not an object"),
             ("[-1,2,[]]", "invalid value"),
             ("[1,2,[{}]] x", "column"),
             (r#"[1,1.5,[{}]]"#, "invalid type"),

@@ -93,7 +93,9 @@ impl Event {
             return Err(EventError::Binary { kind: self.kind_text() });
         }
         // One pass over the bytes in the good case; the bad one is looked at again for its reason.
-        if let Ok(typed) = serde_json::from_slice::<Typed<'_, T>>(&self.json) {
+        if let Ok(typed) = serde_json::from_slice::<Typed<'_, T>>(&self.json)
+            && self.json.starts_with(b"{")
+        {
             return Ok(typed.data);
         }
         let data = self.envelope()?.data.map_or("null", RawValue::get);
@@ -122,6 +124,10 @@ impl Event {
     }
 
     fn envelope(&self) -> Result<Envelope<'_>, EventError> {
+        // serde would read an array as a struct too.
+        if !self.json.starts_with(b"{") {
+            return Err(EventError::Malformed { reason: "it is not an object".to_owned() });
+        }
         serde_json::from_slice(&self.json)
             .map_err(|error| EventError::Malformed { reason: error.to_string() })
     }

@@ -15,7 +15,10 @@ struct Typed {
 
 /// Reads one event. A server may have other fields beside `type` and `data`: they are kept.
 pub fn decode(text: &Bytes) -> Result<Event, WireError> {
+    // serde would read an array as a struct too.
+    let object = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     match serde_json::from_slice::<Typed>(text) {
+        Ok(_) if !object => Err(WireError::NotAFrame { reason: "it is not an object".to_owned() }),
         Ok(_) => Ok(Event::json(text.clone(), 0)),
         Err(error) if error.is_data() => Err(WireError::NotAFrame { reason: error.to_string() }),
         Err(error) => Err(WireError::not_json(&error)),
@@ -46,8 +49,16 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_refused() {
-        for text in ["", "nonsense", "[]", "3", r#"{"data":1}"#, r#"{"type":1}"#, "{\"type\":\"a\""]
-        {
+        for text in [
+            "",
+            "nonsense",
+            "[]",
+            "3",
+            r#"["a",1]"#,
+            r#"{"data":1}"#,
+            r#"{"type":1}"#,
+            "{\"type\":\"a\"",
+        ] {
             assert!(decode(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
         }
     }

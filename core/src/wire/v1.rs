@@ -22,8 +22,9 @@ struct Envelope<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
-    #[serde(default)]
-    id: Option<u32>,
+    /// Read where it is needed: frames of later versions may use it otherwise.
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     room: Option<Cow<'a, str>>,
 }
@@ -112,7 +113,7 @@ impl<'a> ServerFrame<'a> {
             "ping" => Self::Ping,
             "pong" => Self::Pong,
             "reply" => Self::Reply { id: control.id()?, data: envelope.data },
-            "error" => Self::Error { id: envelope.id, error: control.read()? },
+            "error" => Self::Error { id: control.optional_id()?, error: control.read()? },
             _ => Self::Other { kind: envelope.kind },
         })
     }
@@ -137,7 +138,7 @@ impl<'a> ClientFrame<'a> {
                     publish: control.read()?,
                 }
             }
-            _ => match envelope.id {
+            _ => match control.optional_id()? {
                 Some(id) => Self::Call { id, method: envelope.kind, data: envelope.data },
                 None => {
                     Self::Event { kind: envelope.kind, room: envelope.room, data: envelope.data }
@@ -180,6 +181,13 @@ pub fn encode_client<T: Serialize + ?Sized>(
 }
 
 fn envelope(text: &[u8]) -> Result<Envelope<'_>, WireError> {
+    // serde would read an array as a struct too.
+    if first_byte(text) != Some(b'{') {
+        return Err(match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+            Ok(_) => WireError::NotAFrame { reason: "it is not an object".to_owned() },
+            Err(error) => WireError::not_json(&error),
+        });
+    }
     serde_json::from_slice(text).map_err(|error| {
         if error.is_data() {
             WireError::NotAFrame { reason: error.to_string() }
@@ -206,7 +214,13 @@ impl<'a> Control<'_, 'a> {
     }
 
     fn id(&self) -> Result<u32, WireError> {
-        self.0.id.ok_or_else(|| WireError::Missing { frame: shorten(&self.0.kind), field: "id" })
+        let missing = || WireError::Missing { frame: shorten(&self.0.kind), field: "id" };
+        self.optional_id()?.ok_or_else(missing)
+    }
+
+    fn optional_id(&self) -> Result<Option<u32>, WireError> {
+        let Some(id) = self.0.id else { return Ok(None) };
+        serde_json::from_str(id.get()).map_err(|error| WireError::bad_control(&self.0.kind, &error))
     }
 }
 

@@ -14,11 +14,17 @@ use super::dedup::Dedup;
 pub use super::dedup::DedupBounds;
 use super::{Bus, BusError, FirstReply, Known, Listener, RoomKey, Slice, Stamp, StoredEvent};
 
+/// How long a log that nothing was ever written to is kept after its last use, in ms. Occupied
+/// rooms are used all the time.
+const UNWRITTEN_MS: u64 = 600_000;
+
 /// What each room keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct HistoryBounds {
     /// Most events.
     pub events: usize,
+    /// Most bytes of events.
+    pub bytes: usize,
     /// Greatest age in ms.
     pub max_age_ms: u64,
 }
@@ -28,6 +34,7 @@ struct Log {
     epoch: Arc<str>,
     tip: u64,
     events: VecDeque<Arc<StoredEvent>>,
+    bytes: usize,
 }
 
 /// A log, and when it was used; the time is beside the lock, so that looking a room up never
@@ -45,12 +52,16 @@ impl Log {
 
     fn trim(&mut self, bounds: HistoryBounds, now_ms: u64) {
         while self.events.len() > bounds.events
+            // The newest is always kept, however large.
+            || (self.bytes > bounds.bytes && self.events.len() > 1)
             || self
                 .events
                 .front()
                 .is_some_and(|event| event.at_ms.saturating_add(bounds.max_age_ms) <= now_ms)
         {
-            self.events.pop_front();
+            if let Some(event) = self.events.pop_front() {
+                self.bytes -= event.size();
+            }
         }
     }
 }
@@ -91,7 +102,12 @@ impl MemoryBus {
             let mut log = lock(&entry.log);
             log.trim(bounds, now_ms);
             let last_used_ms = entry.last_used_ms.load(Ordering::Relaxed);
-            !log.events.is_empty() || last_used_ms.saturating_add(bounds.max_age_ms) > now_ms
+            // A log that was only ever looked at is worth little, and costs an attacker nothing.
+            let keep_ms = match log.tip {
+                0 => bounds.max_age_ms.min(UNWRITTEN_MS),
+                _ => bounds.max_age_ms,
+            };
+            !log.events.is_empty() || last_used_ms.saturating_add(keep_ms) > now_ms
         });
         drop(logs);
         lock(&self.dedup).sweep(now_ms);
@@ -116,7 +132,7 @@ impl MemoryBus {
         logs.epochs += 1;
         let epoch = Arc::from(format!("{}.{}", self.store, logs.epochs));
         let entry = Arc::new(Entry {
-            log: Mutex::new(Log { epoch, tip: 0, events: VecDeque::new() }),
+            log: Mutex::new(Log { epoch, tip: 0, events: VecDeque::new(), bytes: 0 }),
             last_used_ms: AtomicU64::new(now_ms),
         });
         logs.by_room.insert(room.clone(), entry.clone());
@@ -126,7 +142,9 @@ impl MemoryBus {
     fn append_now(&self, room: &RoomKey, event: StoredEvent, stamp: Option<&Stamp>) -> Known {
         let now_ms = event.at_ms;
         let entry = self.entry(room, now_ms);
-        // One lock for the stamp and the log: a repeat on another link waits for the first.
+        let mut log = lock(&entry.log);
+        // Within the log's lock, so that nobody waits for a room's fan-out to have a stamp
+        // looked up; the stamp and the append are one step all the same.
         let mut dedup = stamp.map(|stamp| (stamp, lock(&self.dedup)));
         if let Some((stamp, dedup)) = &dedup {
             match dedup.recall(stamp) {
@@ -134,9 +152,9 @@ impl MemoryBus {
                 known => return known,
             }
         }
-        let mut log = lock(&entry.log);
         log.tip += 1;
         let event = Arc::new(event);
+        log.bytes += event.size();
         log.events.push_back(event.clone());
         log.trim(self.history, now_ms);
         let reply = FirstReply::Appended { epoch: log.epoch.clone(), offset: log.tip };
@@ -198,9 +216,12 @@ impl Bus for MemoryBus {
         stamp: &'a Stamp,
         reply: FirstReply,
         now_ms: u64,
-    ) -> BoxFuture<'a, Result<(), BusError>> {
-        lock(&self.dedup).remember(stamp, reply, now_ms);
-        ready(Ok(())).boxed()
+    ) -> BoxFuture<'a, Result<Known, BusError>> {
+        let mut dedup = lock(&self.dedup);
+        if dedup.recall(stamp) == Known::New {
+            dedup.remember(stamp, reply, now_ms);
+        }
+        ready(Ok(dedup.recall(stamp))).boxed()
     }
 
     fn read<'a>(
@@ -233,7 +254,7 @@ mod tests {
     fn bus() -> MemoryBus {
         MemoryBus::new(
             "s",
-            HistoryBounds { events: 3, max_age_ms: 1_000 },
+            HistoryBounds { events: 3, bytes: 1_000, max_age_ms: 1_000 },
             DedupBounds { entries: 8, max_age_ms: 1_000 },
         )
     }

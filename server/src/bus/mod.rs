@@ -150,13 +150,14 @@ pub trait Bus: Send + Sync {
     /// What is known of a stamp.
     fn recall<'a>(&'a self, stamp: &'a Stamp) -> BoxFuture<'a, Result<Known, BusError>>;
 
-    /// Remembers that a publish was refused, so that a repeat is refused alike.
+    /// Remembers that a publish was refused, so that a repeat is refused alike, and returns what
+    /// is remembered: the first answer, if there was one already.
     fn refuse<'a>(
         &'a self,
         stamp: &'a Stamp,
         reply: FirstReply,
         now_ms: u64,
-    ) -> BoxFuture<'a, Result<(), BusError>>;
+    ) -> BoxFuture<'a, Result<Known, BusError>>;
 
     /// Reads at most `limit` events after offset `after`, from the oldest kept if that is later.
     fn read<'a>(

@@ -32,7 +32,7 @@ pub struct LimitsConfig {
     /// Calls of one connection that may wait for their reply at a time. Default 256.
     pub calls_in_flight: usize,
     /// How long a connection that is in no room and sends nothing but heartbeats is kept, in ms.
-    /// 0 keeps it for ever. Default 300,000.
+    /// 0 keeps it for ever. Default 3,600,000 (an hour).
     pub idle_timeout_ms: u64,
     /// How long a connection may take from the upgrade to its hello, in ms. Default 10,000.
     pub hello_timeout_ms: u64,
@@ -58,7 +58,7 @@ impl Default for LimitsConfig {
             commands_per_second: per_second(200),
             commands_burst: per_second(2_000),
             calls_in_flight: 256,
-            idle_timeout_ms: 300_000,
+            idle_timeout_ms: 3_600_000,
             hello_timeout_ms: 10_000,
             outbound_queue_bytes: 1 << 20,
         }
@@ -111,6 +111,8 @@ impl HeartbeatConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HistoryConfig {
+    /// Bytes of events that each room keeps. Default 16 MiB.
+    pub bytes_per_room: usize,
     /// Events kept per room. Default 1,000.
     pub events_per_room: usize,
     /// Age of the oldest event kept, in ms. Default 86,400,000 (a day).
@@ -119,7 +121,7 @@ pub struct HistoryConfig {
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { events_per_room: 1_000, max_age_ms: 86_400_000 }
+        Self { bytes_per_room: 16 << 20, events_per_room: 1_000, max_age_ms: 86_400_000 }
     }
 }
 

@@ -43,6 +43,15 @@ impl Identity {
         })
     }
 
+    /// Gives a guest the name that belongs to `secret`, so that it is the same on all of its
+    /// connections. The name doesn't give the secret away. Others keep their proven name.
+    pub fn name_guest(&mut self, secret: &str) {
+        if self.anonymous {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
+            self.subject = format!("anon-{}", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
+        }
+    }
+
     /// Whether the proof has ended at `now_ms`, in ms since the Unix epoch.
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_at_ms.is_some_and(|end| end <= now_ms)

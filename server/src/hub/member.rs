@@ -1,5 +1,6 @@
 //! One connection's place in one room.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::outbound::Outbound;
@@ -16,7 +17,6 @@ pub(super) enum Mode {
 
 #[derive(Debug)]
 pub(super) struct Member {
-    id: u64,
     subscription: u32,
     pub(super) out: Arc<Outbound>,
     /// The log that it was told it is in; `None` until it was told.
@@ -27,8 +27,8 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(id: u64, subscription: u32, out: Arc<Outbound>) -> Self {
-        Self { id, subscription, out, epoch: None, position: 0, mode: Mode::Behind { seen: 0 } }
+    pub(super) fn new(subscription: u32, out: Arc<Outbound>) -> Self {
+        Self { subscription, out, epoch: None, position: 0, mode: Mode::Behind { seen: 0 } }
     }
 
     /// An event was appended to the room's log.
@@ -75,27 +75,25 @@ impl Member {
     }
 }
 
-/// The members of one room.
+/// The members of one room, by id.
 #[derive(Debug, Default)]
-pub(super) struct Members(Vec<Member>);
+pub(super) struct Members(BTreeMap<u64, Member>);
 
 impl Members {
-    pub(super) fn add(&mut self, member: Member) {
-        self.0.push(member);
+    pub(super) fn add(&mut self, id: u64, member: Member) {
+        self.0.insert(id, member);
     }
 
     pub(super) fn remove(&mut self, id: u64) {
-        if let Some(index) = self.0.iter().position(|member| member.id == id) {
-            self.0.swap_remove(index);
-        }
+        self.0.remove(&id);
     }
 
     pub(super) fn get(&mut self, id: u64) -> Option<&mut Member> {
-        self.0.iter_mut().find(|member| member.id == id)
+        self.0.get_mut(&id)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.0.iter_mut()
+        self.0.values_mut()
     }
 
     pub(super) fn len(&self) -> usize {

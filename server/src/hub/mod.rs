@@ -37,8 +37,19 @@ pub enum Begin {
 
 /// The state of a room as of an offset, for those who join in the middle.
 pub trait SnapshotSource: Send + Sync {
-    /// The state, and the offset of the last event that it holds; `None` if there is none yet.
-    fn snapshot(&self) -> Option<(u64, Box<RawValue>)>;
+    /// The state; `None` if there is none yet.
+    fn snapshot(&self) -> Option<Snapshot>;
+}
+
+/// The state of a room.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The log that it is of.
+    pub epoch: Arc<str>,
+    /// The last event that it holds.
+    pub offset: u64,
+    /// The state, as the room's service defines it.
+    pub data: Box<RawValue>,
 }
 
 /// A connection's place in a room. Leave it with [`Hub::leave`].
@@ -108,13 +119,16 @@ impl Hub {
         now_ms: u64,
     ) -> Result<Membership, BusError> {
         let id = self.rooms.ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let members = self.rooms.enter(&room, Member::new(id, subscription, out.clone()));
+        let members = self.rooms.enter(&room, id, Member::new(subscription, out.clone()));
         let membership = Membership { room, members, id, subscription };
         // A member first and a reader second: what is appended in between is noted as unread.
         let after = match &begin {
             Begin::After { offset, .. } => *offset,
             Begin::Tip | Begin::History(_) => u64::MAX - 1,
         };
+        // The state before the log, so that the log reaches at least as far.
+        let snapshot =
+            read(&self.snapshots).get(&membership.room).and_then(|source| source.snapshot());
         let slice = match self.bus.read(&membership.room, after, 0, now_ms).await {
             Ok(slice) => slice,
             Err(error) => {
@@ -122,9 +136,17 @@ impl Hub {
                 return Err(error);
             }
         };
-        self.place(&membership, &begin, &slice, out);
-        self.catch_up(&membership, out, now_ms).await?;
-        Ok(membership)
+        self.place(&membership, &begin, &slice, snapshot, out);
+        loop {
+            match self.catch_up(&membership, out, now_ms).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(membership),
+                Err(error) => {
+                    self.leave(&membership);
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Takes a connection out of a room.
@@ -132,43 +154,44 @@ impl Hub {
         self.rooms.leave(membership);
     }
 
-    /// Brings a member that is behind forward, as far as its queue has room.
+    /// Brings a member that is behind forward by one piece of its log, as far as its queue has
+    /// room. True if there is more to do at once.
     pub async fn catch_up(
         &self,
         membership: &Membership,
         out: &Arc<Outbound>,
         now_ms: u64,
-    ) -> Result<(), BusError> {
-        loop {
-            let after = {
-                let mut members = lock(&membership.members);
-                let Some(member) = members.get(membership.id) else { return Ok(()) };
-                match member.mode {
-                    Mode::Live => return Ok(()),
-                    Mode::Behind { .. } => member.position,
-                }
-            };
-            let slice = self.bus.read(&membership.room, after, Self::CHUNK, now_ms).await?;
+    ) -> Result<bool, BusError> {
+        let (after, seen_before) = {
             let mut members = lock(&membership.members);
-            let Some(member) = members.get(membership.id) else { return Ok(()) };
-            self.follow(member, membership, &slice);
-            for (index, event) in slice.events.iter().enumerate() {
-                let offset = slice.first + index as u64;
-                if offset <= member.position {
-                    continue;
-                }
-                if !out.event(membership.subscription, offset, event) {
-                    out.fell_behind();
-                    return Ok(());
-                }
-                member.position = offset;
+            let Some(member) = members.get(membership.id) else { return Ok(false) };
+            match member.mode {
+                Mode::Live => return Ok(false),
+                Mode::Behind { seen } => (member.position, seen),
             }
-            // An empty read is the end of the log, whatever was heard of it before.
-            if slice.events.is_empty() || member.reached(slice.tip) {
-                member.mode = Mode::Live;
-                return Ok(());
+        };
+        let slice = self.bus.read(&membership.room, after, Self::CHUNK, now_ms).await?;
+        let mut members = lock(&membership.members);
+        let Some(member) = members.get(membership.id) else { return Ok(false) };
+        self.follow(member, membership, &slice);
+        for (index, event) in slice.events.iter().enumerate() {
+            let offset = slice.first + index as u64;
+            if offset <= member.position {
+                continue;
             }
+            if !out.event(membership.subscription, offset, event) {
+                out.fell_behind();
+                return Ok(false);
+            }
+            member.position = offset;
         }
+        // What was heard of before the read and is not in it belonged to another log.
+        let news = matches!(member.mode, Mode::Behind { seen } if seen != seen_before);
+        if member.reached(slice.tip) || (slice.events.is_empty() && !news) {
+            member.mode = Mode::Live;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     /// Appends an event to a room, once for each stamp.
@@ -215,34 +238,44 @@ impl Hub {
     // ---- Private ----
 
     /// Decides where a new member stands, and tells it.
-    fn place(&self, membership: &Membership, begin: &Begin, slice: &Slice, out: &Arc<Outbound>) {
+    fn place(
+        &self,
+        membership: &Membership,
+        begin: &Begin,
+        slice: &Slice,
+        snapshot: Option<Snapshot>,
+        out: &Arc<Outbound>,
+    ) {
         let kept_from = slice.oldest - 1;
-        let mut snapshot = None;
+        let mut snapshot = snapshot.filter(|state| {
+            state.epoch == slice.epoch && (kept_from..=slice.tip).contains(&state.offset)
+        });
         let mut missing = None;
         let (kind, offset) = match begin {
-            Begin::Tip => {
-                snapshot = read(&self.snapshots)
-                    .get(&membership.room)
-                    .and_then(|source| source.snapshot())
-                    .filter(|(offset, _)| (kept_from..=slice.tip).contains(offset));
-                ("joined", snapshot.as_ref().map_or(slice.tip, |(offset, _)| *offset))
-            }
+            Begin::Tip => ("joined", slice.tip),
             Begin::History(most) => {
+                snapshot = None;
                 ("joined", slice.tip.saturating_sub(u64::from(*most)).max(kept_from))
             }
             Begin::After { epoch, offset } if **epoch == *slice.epoch && *offset <= slice.tip => {
-                missing = (*offset < kept_from).then_some(kept_from);
+                if *offset >= kept_from {
+                    snapshot = None;
+                } else if snapshot.is_none() {
+                    missing = Some(kept_from);
+                }
                 ("resumed", *offset)
             }
             // Another log, or one that lost what the client has of it: all that is kept is new.
             Begin::After { .. } => ("resumed", kept_from),
         };
+        // A state stands for all that led to it: deliveries go on behind it.
+        let offset = snapshot.as_ref().map_or(offset, |state| state.offset);
         let mut members = lock(&membership.members);
         let Some(member) = members.get(membership.id) else { return };
         member.epoch = Some(slice.epoch.clone());
         member.position = offset;
-        let snapshot = snapshot.as_ref().map(|(_, data)| &**data);
-        out.control(self.bound(kind, membership, slice, offset, snapshot));
+        let state = snapshot.as_ref().map(|state| &*state.data);
+        out.control(self.bound(kind, membership, slice, offset, state));
         if let Some(to) = missing {
             out.frame(gap(membership, offset + 1, to));
             member.position = to;
@@ -256,7 +289,6 @@ impl Hub {
         if !same {
             member.epoch = Some(slice.epoch.clone());
             member.position = kept_from;
-            member.mode = Mode::Behind { seen: 0 };
             member.out.control(self.bound("epoch", membership, slice, kept_from, None));
         } else if member.position < kept_from {
             member.out.frame(gap(membership, member.position + 1, kept_from));
@@ -297,10 +329,10 @@ fn gap(membership: &Membership, from: u64, to: u64) -> String {
 }
 
 impl Rooms {
-    fn enter(&self, room: &RoomKey, member: Member) -> Arc<Mutex<Members>> {
+    fn enter(&self, room: &RoomKey, id: u64, member: Member) -> Arc<Mutex<Members>> {
         let mut rooms = write(&self.by_key);
         let members = rooms.entry(room.clone()).or_default();
-        lock(members).add(member);
+        lock(members).add(id, member);
         members.clone()
     }
 

@@ -35,14 +35,17 @@ impl Session {
     ) -> Result<(), Refusal> {
         let frame =
             ClientFrame::decode(text).map_err(|error| Refusal::BadRequest(error.to_string()))?;
-        let allowed = self.limiter.check(now_ms);
+        let counts =
+            !matches!(frame, ClientFrame::Ping | ClientFrame::Pong | ClientFrame::Leave(_));
+        let allowed = if counts { self.limiter.check(now_ms) } else { Ok(()) };
         match frame {
+            // Signs of life cost nothing and count for nothing: a flood of them ends with a client
+            // that doesn't read its answers.
             ClientFrame::Ping => {
-                allowed?;
                 self.out.frame(encode_frame::<()>("pong", None, None));
                 Ok(())
             }
-            ClientFrame::Pong => allowed,
+            ClientFrame::Pong => Ok(()),
             ClientFrame::Hello(hello) => {
                 allowed?;
                 self.hello(hello, now_ms).await
@@ -61,7 +64,6 @@ impl Session {
                 }
             }
             ClientFrame::Leave(leave) => {
-                allowed?;
                 if let Some(membership) = self.memberships.remove(&leave.subscription) {
                     self.shared.hub.leave(&membership);
                 }
@@ -84,11 +86,12 @@ impl Session {
             }
             ClientFrame::Event { kind, data, .. } => {
                 self.liveness.busy(now_ms);
-                allowed?;
-                // Asked for nothing, answered with nothing: a refusal has nowhere to go but a log.
-                let call = self.shared.services.call(&self.caller, &kind, data, now_ms).await;
-                if let Err(refusal) = call {
-                    tracing::debug!(code = refusal.code(), "an event was refused");
+                let done = match allowed {
+                    Ok(()) => self.shared.services.call(&self.caller, &kind, data, now_ms).await,
+                    Err(refusal) => Err(refusal),
+                };
+                if let Err(refusal) = done {
+                    self.out.frame(error_frame(None, &refusal));
                 }
                 Ok(())
             }
@@ -107,6 +110,7 @@ impl Session {
             }
         }
         self.caller.instance = hello.instance.into_owned();
+        self.caller.identity.name_guest(&self.caller.instance);
         self.producer = hello.producer.into_owned();
         self.permit = Some(self.shared.services.enter(&self.caller)?);
         self.liveness.greeted();
@@ -117,6 +121,9 @@ impl Session {
             tenant: identity.tenant.as_str().into(),
             store: self.shared.hub.bus().store().to_string().into(),
             dedup_window_ms: self.shared.dedup.max_age_ms,
+            dedup_entries: u32::try_from(self.shared.dedup.entries_per_producer)
+                .unwrap_or(u32::MAX),
+            max_frame_bytes: Some(self.shared.limits.max_frame_bytes as u64),
             heartbeat: Some(Heartbeat {
                 interval_ms: heartbeat.interval_ms,
                 timeout_ms: heartbeat.timeout_ms,
@@ -126,7 +133,10 @@ impl Session {
         };
         self.out.frame(encode_frame("welcome", None, Some(&welcome)));
         for join in hello.rooms {
-            self.join(join, now_ms).await?;
+            match self.limiter.check(now_ms) {
+                Ok(()) => self.join(join, now_ms).await?,
+                Err(refusal) => self.refuse_join(&join, &refusal),
+            }
         }
         Ok(())
     }
@@ -146,6 +156,11 @@ impl Session {
         let begin = match (&join.epoch, join.offset, join.history) {
             (Some(epoch), Some(offset), _) => {
                 Begin::After { epoch: epoch.clone().into_owned(), offset }
+            }
+            (Some(_), None, _) | (None, Some(_), _) => {
+                return Err(Refusal::BadRequest(
+                    "a join has both `epoch` and `offset`, or neither".into(),
+                ));
             }
             (_, _, Some(most)) => Begin::History(most),
             _ => Begin::Tip,
@@ -173,7 +188,8 @@ impl Session {
         let body = refusal.body();
         let refused = Refused {
             subscription: join.subscription,
-            room: join.room.as_ref().into(),
+            // Long names were refused for that; they need not come back whole.
+            room: join.room.chars().take(MAX_NAME_BYTES).collect::<String>().into(),
             code: body.code,
             message: body.message.as_str().into(),
             retry_after_ms: body.retry_after_ms,
@@ -211,13 +227,20 @@ impl Session {
                     message: body.message,
                     retry_after_ms: body.retry_after_ms,
                 };
-                bus.refuse(&stamp, reply, now_ms).await.map_err(|error| unavailable(&error))?;
-                return Err(refusal);
+                let refused = bus.refuse(&stamp, reply, now_ms).await;
+                // The same publish on another link may have been answered meanwhile.
+                return reply_to(refused.map_err(|error| unavailable(&error))?);
             }
         };
         let key = RoomKey::new(&identity.tenant, room);
-        let known = self.shared.hub.publish(&key, event, Some(&stamp)).await;
-        reply_to(known.map_err(|error| unavailable(&error))?)
+        match self.shared.hub.publish(&key, event, Some(&stamp)).await {
+            Ok(known) => reply_to(known),
+            Err(error) => {
+                // It may have been appended before the store was lost.
+                unavailable(&error);
+                Err(Refusal::Uncertain)
+            }
+        }
     }
 
     fn check_publish(
@@ -226,6 +249,10 @@ impl Session {
         publish: &Publish<'_>,
     ) -> Result<std::sync::Arc<str>, Refusal> {
         check_room(room)?;
+        // serde would read an array as a struct too.
+        if !publish.event.get().starts_with('{') {
+            return Err(Refusal::BadRequest("`event` in `publish` must be an object".into()));
+        }
         let event: EventShape<'_> = serde_json::from_str(publish.event.get()).map_err(|error| {
             Refusal::BadRequest(format!(
                 "`event` in `publish` must be an object with a string `type`: {error}"

@@ -191,12 +191,18 @@ impl Session {
 
     /// Reads what is missing from the logs of rooms that fell behind.
     pub async fn catch_up(&mut self, now_ms: u64) -> Result<(), Refusal> {
-        for membership in self.memberships.values() {
-            self.shared
-                .hub
-                .catch_up(membership, &self.out, now_ms)
-                .await
-                .map_err(|error| unavailable(&error))?;
+        // A piece of each in turn, so that a busy room can't keep the others waiting.
+        let mut behind: Vec<&Membership> = self.memberships.values().collect();
+        while !behind.is_empty() {
+            let mut more = Vec::new();
+            for membership in behind {
+                let hub = &self.shared.hub;
+                let caught = hub.catch_up(membership, &self.out, now_ms).await;
+                if caught.map_err(|error| unavailable(&error))? {
+                    more.push(membership);
+                }
+            }
+            behind = more;
         }
         Ok(())
     }

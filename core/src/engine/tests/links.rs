@@ -275,3 +275,46 @@ fn a_week_of_heartbeats_is_quiet() {
     assert_eq!(bench.engine.state(), State::Connected);
     assert!((18_000..22_000).contains(&pings), "{pings} pings");
 }
+
+#[test]
+fn an_answered_ping_is_a_sign_of_life_however_long_the_timeout() {
+    let heartbeat = HeartbeatConfig { interval: Millis(5_000), timeout: Millis(10_000) };
+    let mut bench = Bench::new(Config { heartbeat, ..Config::default() });
+    bench.connect();
+    bench.greet(FIRST);
+    for _ in 0..20 {
+        bench.run(5_000);
+        bench.act(|engine, now| engine.handle_heard(FIRST, now));
+    }
+    assert_eq!(bench.engine.state(), State::Connected);
+}
+
+#[test]
+fn what_refuses_a_second_link_does_not_end_the_first() {
+    let mut bench = Bench::connected();
+    bench.goaway(FIRST);
+    bench.close(SECOND, FailureKind::Forbidden);
+    assert_eq!(bench.engine.state(), State::Connected);
+    bench.close(FIRST, FailureKind::Forbidden);
+    assert_eq!(bench.engine.state(), State::Closed { reason: Cause::Forbidden });
+}
+
+#[test]
+fn a_server_that_dies_after_sending_us_away_is_left_alone_until_then() {
+    let mut bench = Bench::connected();
+    bench.act(|engine, now| engine.handle_goaway(FIRST, Millis(8_000), now));
+    bench.close(FIRST, FailureKind::Network);
+    bench.run(7_999);
+    assert_eq!(bench.opened(), FIRST);
+    bench.run(501);
+    assert_eq!(bench.opened(), SECOND);
+}
+
+#[test]
+fn a_server_that_asks_for_years_of_patience_wedges_nobody() {
+    let mut bench = Bench::connected();
+    let failure = Failure { kind: FailureKind::Unavailable, retry_after: Some(Millis(u64::MAX)) };
+    bench.act(|engine, now| engine.handle_closed(FIRST, failure, now));
+    bench.run(3_601_000);
+    assert_ne!(bench.opened(), FIRST);
+}

@@ -125,6 +125,7 @@ impl Bench {
             identity,
             store,
             window: Millis(600_000),
+            entries: 1_024,
         };
         self.act(|engine, now| {
             engine.handle_heard(link, now);

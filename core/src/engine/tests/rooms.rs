@@ -193,3 +193,25 @@ fn a_plain_server_has_no_rooms() {
         assert!(bench.outputs.contains(&Output::RoomFailed { room, reason }));
     }
 }
+
+#[test]
+fn a_log_trimmed_under_a_second_link_costs_nothing_that_the_first_still_brings() {
+    let mut bench = Bench::connected();
+    let room = bench.join(From::Tip);
+    bench.bind(FIRST, 1, "a", 0, 0);
+    bench.data(FIRST, 1, 1, 10);
+    bench.goaway(FIRST);
+    bench.open(SECOND);
+    bench.welcome(SECOND, "demo ada", "store", None);
+    bench.take();
+    // The log keeps only what follows 15 by now.
+    bench.bind(SECOND, 2, "a", 15, 20);
+    assert!(bench.gaps().is_empty());
+    assert_eq!(bench.data(FIRST, 1, 11, 8), Verdict::Deliver { room, skip: 0, gap: None });
+    bench.bind(SECOND, 3, "a", 18, 20);
+    assert_eq!(bench.data(SECOND, 3, 19, 2), Verdict::Deliver { room, skip: 0, gap: None });
+    assert!(bench.gaps().is_empty());
+    // What is gone for both is said.
+    bench.bind(SECOND, 3, "a", 30, 30);
+    assert_eq!(bench.gaps().len(), 1);
+}

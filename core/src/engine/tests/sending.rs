@@ -11,7 +11,7 @@ fn call(bench: &mut Bench, idempotent: bool) -> u32 {
 }
 
 fn reply(bench: &mut Bench, link: LinkId, id: u32) -> bool {
-    bench.act(|engine, _| engine.handle_reply(link, id))
+    bench.act(|engine, now| engine.handle_reply(link, id, now))
 }
 
 #[test]
@@ -155,4 +155,41 @@ fn plain_servers_answer_neither_calls_nor_publishes() {
     assert!(bench.outputs.contains(&Output::CallFailed { id: asked, reason }));
     let reason = PublishFailure::Unsupported;
     assert!(bench.outputs.contains(&Output::PublishFailed { id: said, reason }));
+}
+
+#[test]
+fn another_store_counts_from_the_switch_on() {
+    let mut bench = Bench::connected();
+    bench.join(From::Tip);
+    bench.bind(FIRST, 1, "a", 0, 0);
+    let early = publish(&mut bench);
+    bench.goaway(FIRST);
+    bench.open(SECOND);
+    bench.welcome(SECOND, "demo ada", "another store", None);
+    let late = publish(&mut bench);
+    assert!(reply(&mut bench, FIRST, early), "the first link still answers");
+    bench.bind(SECOND, 2, "a", 0, 0);
+    let reason = PublishFailure::Uncertain;
+    assert!(bench.outputs.contains(&Output::PublishFailed { id: late, reason }));
+}
+
+#[test]
+fn no_more_is_on_the_way_than_the_server_remembers() {
+    let mut bench = Bench::v1();
+    let ids: Vec<u32> = (0..3).map(|_| publish(&mut bench)).collect();
+    bench.connect();
+    bench.open(FIRST);
+    let welcome = Welcome {
+        heartbeat: None,
+        token_ends_in: None,
+        identity: "demo ada",
+        store: "store",
+        window: Millis(600_000),
+        entries: 2,
+    };
+    bench.take();
+    bench.act(|engine, now| engine.handle_welcome(FIRST, welcome, now));
+    assert_eq!(bench.sent(FIRST).len(), 2);
+    reply(&mut bench, FIRST, ids[0]);
+    assert_eq!(bench.sent(FIRST), [Outgoing::Publish { id: ids[2], sequence: 3 }]);
 }

@@ -18,7 +18,7 @@ use crate::bus::RoomKey;
 use crate::config::AiConfig;
 use crate::gateway::Refusal;
 use crate::http::time::unix_ms;
-use crate::hub::{Hub, SnapshotSource};
+use crate::hub::{Hub, Snapshot, SnapshotSource};
 use crate::services::payload;
 use crate::session::Caller;
 
@@ -51,8 +51,10 @@ struct State {
     /// Set while an answer is being made.
     running: Option<CancelHandle>,
     shown: Shown,
-    /// The last event that `shown` holds.
-    offset: u64,
+    /// The log, and the last event of it, that `shown` holds.
+    place: Option<(Arc<str>, u64)>,
+    /// The question that is being answered.
+    question: u64,
     used_ms: u64,
 }
 
@@ -99,6 +101,9 @@ struct Asked {
 #[serde(deny_unknown_fields)]
 struct Cancel {
     session_id: String,
+    /// Names one answer by its question; without it, whichever is under way.
+    #[serde(default)]
+    offset: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -108,10 +113,10 @@ struct Cancelled {
 }
 
 impl SnapshotSource for Conversation {
-    fn snapshot(&self) -> Option<(u64, Box<RawValue>)> {
+    fn snapshot(&self) -> Option<Snapshot> {
         let state = lock(&self.state);
-        let data = to_raw_value(&state.shown).ok()?;
-        (state.offset > 0).then_some((state.offset, data))
+        let (epoch, offset) = state.place.clone()?;
+        Some(Snapshot { epoch, offset, data: to_raw_value(&state.shown).ok()? })
     }
 }
 
@@ -246,7 +251,7 @@ impl AiService {
         let stored = payload::stored(event, unix_ms())?;
         let place = payload::append(&self.hub, key, stored).await?;
         let mut state = lock(&conversation.state);
-        state.offset = place.1;
+        state.place = Some(place.clone());
         show(&mut state.shown);
         Ok(place)
     }
@@ -331,6 +336,7 @@ pub(in crate::services) async fn ask(
             return Err(refusal);
         }
     };
+    lock(&conversation.state).question = offset;
     let room = key.room().to_owned();
     let running = service.clone();
     tokio::spawn(async move {
@@ -339,17 +345,19 @@ pub(in crate::services) async fn ask(
     payload::reply(&Asked { session_id, room, epoch: epoch.to_string(), offset })
 }
 
-/// `ai.cancel {session_id}` -> `{cancelled}`. The room gets the event `error` with `CANCELLED`.
+/// `ai.cancel {session_id, offset?}` -> `{cancelled}`. The room gets the event `error` with `CANCELLED`.
 pub(in crate::services) async fn cancel(
     service: &Arc<AiService>,
     caller: &Caller,
     data: Option<&RawValue>,
 ) -> Result<Box<RawValue>, Refusal> {
-    let Cancel { session_id } = payload::read("ai.cancel", data)?;
+    let Cancel { session_id, offset } = payload::read("ai.cancel", data)?;
     let (_, conversation) = service.conversation(caller, &session_id, unix_ms())?;
     let state = lock(&conversation.state);
-    let cancelled = state.running.is_some();
-    if let Some(running) = &state.running {
+    let meant = offset.is_none_or(|offset| offset == state.question);
+    let running = state.running.as_ref().filter(|_| meant);
+    let cancelled = running.is_some();
+    if let Some(running) = running {
         running.cancel();
     }
     drop(state);
