@@ -91,7 +91,7 @@ type Provider = dyn Fn() -> BoxFuture<'static, Result<Credential, ProviderError>
 /// time. If it fails or takes longer than its deadline, it is asked again after a wait; its future
 /// is dropped then.
 ///
-/// ```
+/// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use staywire::{Client, Token};
 ///

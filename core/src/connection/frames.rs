@@ -1,0 +1,180 @@
+//! What the server's frames mean to the engine and to the application.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::{Action, Connection, Notice, Refusal};
+use crate::engine::{
+    Binding, DataFrame, GapReason, HeartbeatConfig, LinkId, Millis, Now, Verdict, Welcome,
+};
+use crate::wire::control::{self, Bound, ErrorData};
+use crate::wire::{Batch, Event, ServerFrame, WireError};
+
+impl Connection {
+    pub(super) fn handle_frame(
+        &mut self,
+        link: LinkId,
+        frame: ServerFrame<'_>,
+        text: &Bytes,
+        now: Now,
+    ) -> Result<(), WireError> {
+        match frame {
+            ServerFrame::Batches(batches) => {
+                for batch in batches {
+                    if batch.subscription == 0 {
+                        for event in &batch.events {
+                            let object = Bytes::copy_from_slice(event.raw());
+                            let frame = ServerFrame::decode_object(&object)?;
+                            self.handle_frame(link, frame, &object, now)?;
+                        }
+                    } else {
+                        self.handle_batch(link, batch, now);
+                    }
+                }
+            }
+            ServerFrame::Welcome(welcome) => {
+                if let Some(most) = welcome.max_frame_bytes {
+                    self.max_frame_bytes = usize::try_from(most).unwrap_or(usize::MAX);
+                }
+                // A space can't be in either name's neighbour: tenants have none.
+                let identity = format!("{} {}", welcome.tenant, welcome.subject);
+                let welcome = Welcome {
+                    heartbeat: welcome.heartbeat.map(|heartbeat| HeartbeatConfig {
+                        interval: Millis(heartbeat.interval_ms.max(1)),
+                        timeout: Millis(heartbeat.timeout_ms.max(1)),
+                    }),
+                    token_ends_in: welcome.token_expires_in_ms.map(Millis),
+                    identity: &identity,
+                    store: &welcome.store,
+                    window: Millis(welcome.dedup_window_ms),
+                    entries: welcome.dedup_entries,
+                };
+                self.engine.handle_welcome(link, welcome, now);
+            }
+            ServerFrame::Joined(bound)
+            | ServerFrame::Resumed(bound)
+            | ServerFrame::Epoch(bound) => {
+                self.handle_bound(link, &bound, now);
+            }
+            ServerFrame::Gap(gap) => self.handle_gap(link, &gap, now),
+            ServerFrame::Refused(refused) => {
+                self.refusal = Some(Refusal {
+                    code: refused.code.into_owned(),
+                    message: refused.message.into_owned(),
+                    retry_after: refused.retry_after_ms.map(Millis),
+                });
+                let retry_after = refused.retry_after_ms.map(Millis);
+                self.engine.handle_refused(link, refused.subscription, retry_after, now);
+                self.drain();
+                self.refusal = None;
+            }
+            ServerFrame::Goaway(goaway) => {
+                self.engine.handle_goaway(link, Millis(goaway.reconnect_after_ms), now);
+            }
+            ServerFrame::Ping => self.engine.handle_ping(link),
+            ServerFrame::Pong => {}
+            ServerFrame::Reply { id, data } => {
+                let data = data.unwrap_or(RawValue::NULL).to_owned();
+                self.answered(link, id, Ok(data), now);
+            }
+            ServerFrame::Error { id: Some(id), error } => {
+                self.answered(link, id, Err(Refusal::from(&error)), now);
+            }
+            ServerFrame::Error { id: None, error } => self.server_error(link, &error),
+            ServerFrame::Other { .. } => self.unplaced(Event::json(text.clone(), 0)),
+        }
+        self.drain();
+        Ok(())
+    }
+
+    pub(super) fn handle_batch(&mut self, link: LinkId, batch: Batch, now: Now) {
+        let count = u32::try_from(batch.events.len()).unwrap_or(u32::MAX);
+        let frame = DataFrame { subscription: batch.subscription, first: batch.first, count };
+        let verdict = self.engine.handle_data(link, frame, now);
+        self.drain();
+        let Verdict::Deliver { room, skip, gap } = verdict else {
+            return;
+        };
+        if let Some(gap) = gap {
+            self.notify(Notice::Gap(gap));
+        }
+        let mut events = batch.events;
+        events.drain(..skip as usize);
+        let epoch = match batch.first {
+            0 => None,
+            _ => self.engine.epoch(room),
+        };
+        let epoch = epoch.unwrap_or_default();
+        self.notify(Notice::Events { room: Some(room), epoch, events });
+    }
+
+    fn handle_bound(&mut self, link: LinkId, bound: &Bound<'_>, now: Now) {
+        let binding = Binding {
+            subscription: bound.subscription,
+            epoch: &bound.epoch,
+            offset: bound.offset,
+            tip: bound.tip,
+        };
+        let before = self.actions.len();
+        self.engine.handle_bound(link, binding, now);
+        self.drain();
+        // A snapshot says where the room stands after a join or a gap; else it is known already.
+        let Some(snapshot) = bound.snapshot else {
+            return;
+        };
+        let room = self.actions.iter().skip(before).find_map(|action| match action {
+            Action::Notify(Notice::Joined { room, .. }) => Some(*room),
+            Action::Notify(Notice::Gap(gap)) => gap.room,
+            _ => None,
+        });
+        if let Some(room) = room {
+            self.notify(Notice::Snapshot { room, data: snapshot.to_owned() });
+        }
+    }
+
+    fn handle_gap(&mut self, link: LinkId, gap: &control::Gap<'_>, now: Now) {
+        let reason = match &*gap.reason {
+            "unprovable" => GapReason::Unprovable,
+            "epoch" => GapReason::NewEpoch,
+            "hole" => GapReason::Hole,
+            "overflow" => GapReason::Overflow,
+            _ => GapReason::Expired,
+        };
+        self.engine.handle_gap(link, gap.subscription, gap.to, reason, now);
+    }
+
+    fn server_error(&mut self, link: LinkId, error: &ErrorData<'_>) {
+        let refusal = Refusal::from(error);
+        if let Some(known) = self.links.iter_mut().find(|known| known.id == link) {
+            known.last_error = Some(refusal.clone());
+        }
+        self.notify(Notice::ServerError { refusal });
+    }
+
+    fn answered(
+        &mut self,
+        link: LinkId,
+        id: u32,
+        result: Result<Box<RawValue>, Refusal>,
+        now: Now,
+    ) {
+        if self.engine.handle_reply(link, id, now) {
+            self.take(id);
+            self.notify(Notice::Answered { id, result });
+        }
+    }
+
+    pub(super) fn settle(&mut self, link: LinkId, handled: Result<(), WireError>, now: Now) {
+        if let Err(error) = handled {
+            self.notify(Notice::Unreadable { error });
+            self.engine.handle_violation(link, now);
+        }
+        self.drain();
+    }
+
+    pub(super) fn unplaced(&mut self, event: Event) {
+        self.notify(Notice::Events { room: None, epoch: Arc::default(), events: vec![event] });
+    }
+}

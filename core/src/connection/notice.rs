@@ -1,0 +1,196 @@
+//! What a connection asks for and tells: the types that cross its border.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::engine::{
+    CallFailure, Cause, Gap, LinkId, Millis, PublishFailure, RoomFailure, RoomId, State, Time,
+    Timer, TokenRequest,
+};
+use crate::wire::control::ErrorData;
+use crate::wire::{Event, WireError};
+
+/// A WebSocket message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+/// One thing to do, from [`Connection::poll`].
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Open a WebSocket with the token fetched last; offer `staywire.v1` or no subprotocol.
+    Open {
+        /// Its name.
+        link: LinkId,
+        /// Whether to offer the subprotocol.
+        offer_staywire: bool,
+    },
+    /// Send a message.
+    Transmit {
+        /// On which link.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Close a WebSocket, or stop opening it.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// With a close handshake, or without.
+        in_order: bool,
+    },
+    /// Ask the token provider.
+    NeedToken {
+        /// The question, for [`Connection::handle_token`].
+        request: TokenRequest,
+    },
+    /// Cancel this question.
+    DropToken {
+        /// Which.
+        request: TokenRequest,
+    },
+    /// Tell the application.
+    Notify(Notice),
+    /// Nothing until an input comes or this time is reached.
+    Timeout(Option<(Time, Timer)>),
+}
+
+/// What the application is told.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// The state of the connection changed.
+    State {
+        /// The new state.
+        state: State,
+        /// Why.
+        cause: Cause,
+    },
+    /// A join was answered: from here on nothing of the room is missed in silence.
+    Joined {
+        /// The room.
+        room: RoomId,
+        /// The log's epoch.
+        epoch: Arc<str>,
+        /// Deliveries begin after this offset.
+        offset: u64,
+    },
+    /// The room's state as of the position that deliveries go on from.
+    Snapshot {
+        /// The room.
+        room: RoomId,
+        /// The state, as the server's service defines it.
+        data: Box<RawValue>,
+    },
+    /// Events that will never be delivered.
+    Gap(Gap),
+    /// A room ended by no wish of the application.
+    RoomFailed {
+        /// The room.
+        room: RoomId,
+        /// Why.
+        reason: RoomFailure,
+        /// The server's words, where it said any.
+        refusal: Option<Refusal>,
+    },
+    /// Events, in order.
+    Events {
+        /// The room; `None` for a plain server's, and for frames of an unknown type.
+        room: Option<RoomId>,
+        /// The epoch of their offsets; empty where they have none.
+        epoch: Arc<str>,
+        /// The events.
+        events: Vec<Event>,
+    },
+    /// A call or publish was answered.
+    Answered {
+        /// Which.
+        id: u32,
+        /// The reply's data (`null` if it had none), or the refusal.
+        result: Result<Box<RawValue>, Refusal>,
+    },
+    /// A call ended without an answer.
+    CallFailed {
+        /// Which.
+        id: u32,
+        /// Why.
+        reason: CallFailure,
+    },
+    /// A publish ended without an answer.
+    PublishFailed {
+        /// Which.
+        id: u32,
+        /// Why.
+        reason: PublishFailure,
+    },
+    /// An event was handed to an open link.
+    EventSent {
+        /// Which.
+        id: u32,
+    },
+    /// The server sent something unreadable. A `plain` link goes on; a `staywire.v1` link is
+    /// replaced, since continuity can't be proven over it.
+    Unreadable {
+        /// What was wrong.
+        error: WireError,
+    },
+    /// The server refused the connection, or said why it is going to end it.
+    ServerError {
+        /// Its words.
+        refusal: Refusal,
+    },
+}
+
+/// The server's refusal, in its words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refusal {
+    /// Why, for programs.
+    pub code: String,
+    /// Why, for people.
+    pub message: String,
+    /// When to try again; `None`: not at all.
+    pub retry_after: Option<Millis>,
+}
+
+impl core::convert::From<&ErrorData<'_>> for Refusal {
+    fn from(error: &ErrorData<'_>) -> Self {
+        Self {
+            code: error.code.clone().into_owned(),
+            message: error.message.clone().into_owned(),
+            retry_after: error.retry_after_ms.map(Millis),
+        }
+    }
+}
+
+/// Who this client is, in the server's eyes.
+#[derive(Debug, Clone)]
+pub struct ClientIdentity {
+    /// Names this client instance over all its links. Must be unguessable.
+    pub instance: String,
+    /// What its publishes are numbered under. Must be unguessable.
+    pub producer: String,
+}
+
+/// The payload that a call, publish or event carries.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// JSON; `None` for no data.
+    Json(Option<Box<RawValue>>),
+    /// Raw bytes.
+    Binary(Bytes),
+}
+
+impl Body {
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Json(data) => data.as_ref().map_or(0, |data| data.get().len()),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}

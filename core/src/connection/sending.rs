@@ -1,0 +1,173 @@
+//! What the engine asks for, made into messages and notices.
+
+use bytes::BytesMut;
+use serde_json::value::RawValue;
+
+use super::{Action, Body, Connection, Message, Notice, Pending, Refusal};
+use crate::engine::{From, LinkId, Outgoing, Output, Subscribe};
+use crate::wire::control::{self, Hello, Join, Leave};
+use crate::wire::{binary, encode_client, encode_frame, plain};
+
+impl Connection {
+    pub(super) fn drain(&mut self) {
+        loop {
+            match self.engine.poll_output() {
+                Output::Timeout(_) => match self.too_large.pop() {
+                    Some(id) => {
+                        self.take(id);
+                        self.engine.abandon(id);
+                    }
+                    None => return,
+                },
+                output => self.perform(output),
+            }
+        }
+    }
+
+    pub(super) fn perform(&mut self, output: Output) {
+        match output {
+            Output::Open { link, offer_staywire } => {
+                self.actions.push_back(Action::Open { link, offer_staywire });
+            }
+            Output::Send { link, message } => self.transmit(link, message),
+            Output::Close { link, in_order } => {
+                self.forget_link(link);
+                self.actions.push_back(Action::Close { link, in_order });
+            }
+            Output::NeedToken { request } => self.actions.push_back(Action::NeedToken { request }),
+            Output::DropToken { request } => self.actions.push_back(Action::DropToken { request }),
+            Output::StateChanged { state, cause } => self.notify(Notice::State { state, cause }),
+            Output::Joined { room } => {
+                let epoch = self.engine.epoch(room).unwrap_or_default();
+                let offset = self.engine.position(room).map_or(0, |(_, offset)| offset);
+                self.notify(Notice::Joined { room, epoch, offset });
+            }
+            Output::RoomFailed { room, reason } => {
+                let refusal = self.refusal.take();
+                self.notify(Notice::RoomFailed { room, reason, refusal });
+                self.forget_room(room);
+            }
+            Output::Gap(gap) => self.notify(Notice::Gap(gap)),
+            Output::CallFailed { id, reason } => {
+                self.take(id);
+                self.notify(Notice::CallFailed { id, reason });
+            }
+            Output::PublishFailed { id, reason } => {
+                self.take(id);
+                self.notify(Notice::PublishFailed { id, reason });
+            }
+            Output::Timeout(_) => {}
+        }
+    }
+
+    fn transmit(&mut self, link: LinkId, message: Outgoing) {
+        let message = match message {
+            Outgoing::Hello { rooms } => {
+                let rooms = rooms.iter().filter_map(|room| self.join_frame(room)).collect();
+                let hello = Hello {
+                    instance: self.identity.instance.as_str().into(),
+                    producer: self.identity.producer.as_str().into(),
+                    client: Some(concat!("staywire-rust/", env!("CARGO_PKG_VERSION")).into()),
+                    rooms,
+                };
+                encode_frame("hello", None, Some(&hello))
+            }
+            Outgoing::Join(subscribe) => match self.join_frame(&subscribe) {
+                Some(join) => encode_frame("join", None, Some(&join)),
+                None => return,
+            },
+            Outgoing::Leave { subscription } => {
+                encode_frame("leave", None, Some(&Leave { subscription }))
+            }
+            Outgoing::Ping => encode_frame::<()>("ping", None, None),
+            Outgoing::Pong => encode_frame::<()>("pong", None, None),
+            Outgoing::Call { id } => {
+                let Some(call) = self.find(id) else { return };
+                let text = encode_frame(&call.kind, Some(id), json_of(&call.body));
+                self.transmit_asked(link, id, Message::Text(text));
+                return;
+            }
+            Outgoing::Publish { id, sequence } => {
+                let Some(publish) = self.find(id) else { return };
+                let message = publish_message(publish, sequence);
+                self.transmit_asked(link, id, message);
+                return;
+            }
+            Outgoing::Event { id } => match self.take(id) {
+                Some(event) => {
+                    self.notify(Notice::EventSent { id });
+                    plain::encode(&event.kind, json_of(&event.body))
+                }
+                None => return,
+            },
+        };
+        self.actions.push_back(Action::Transmit { link, message: Message::Text(message) });
+    }
+
+    /// Sends what will be answered, unless the server would end the link over its size.
+    fn transmit_asked(&mut self, link: LinkId, id: u32, message: Message) {
+        let size = match &message {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+        };
+        if size <= self.max_frame_bytes {
+            self.actions.push_back(Action::Transmit { link, message });
+            return;
+        }
+        self.too_large.push(id);
+        let refusal = Refusal {
+            code: "too_large".to_owned(),
+            message: format!(
+                "it makes a frame of {size} bytes, and the server takes {} at most; send less",
+                self.max_frame_bytes
+            ),
+            retry_after: None,
+        };
+        self.notify(Notice::Answered { id, result: Err(refusal) });
+    }
+
+    fn join_frame(&self, subscribe: &Subscribe) -> Option<Join<'static>> {
+        let name = self.room_name(subscribe.room)?.to_owned();
+        let mut join = Join {
+            subscription: subscribe.subscription,
+            room: name.into(),
+            epoch: None,
+            offset: None,
+            history: None,
+        };
+        match &subscribe.from {
+            From::Tip => {}
+            From::History(most) => join.history = Some(*most),
+            From::Position { epoch, offset } => {
+                join.epoch = Some(epoch.as_ref().to_owned().into());
+                join.offset = Some(*offset);
+            }
+        }
+        Some(join)
+    }
+}
+
+fn json_of(body: &Body) -> Option<&RawValue> {
+    match body {
+        Body::Json(data) => data.as_deref(),
+        Body::Binary(_) => None,
+    }
+}
+
+fn publish_message(publish: &Pending, sequence: u64) -> Message {
+    let event = plain::encode(&publish.kind, json_of(&publish.body));
+    // `encode` wrote it: it is JSON.
+    let Ok(event) = serde_json::from_str::<&RawValue>(&event) else {
+        return Message::Text(String::new());
+    };
+    let data = control::Publish { sequence, event };
+    let text = encode_client("publish", Some(publish.id), publish.room.as_deref(), Some(&data));
+    match &publish.body {
+        Body::Json(_) => Message::Text(text),
+        Body::Binary(bytes) => {
+            let mut frame = BytesMut::new();
+            binary::write(&mut frame, &text, bytes);
+            Message::Binary(frame.freeze())
+        }
+    }
+}
