@@ -78,7 +78,8 @@ impl Engine {
             return;
         };
         let quiet_until = link.last_heard + heartbeat.interval;
-        if now.time < quiet_until {
+        // A timeout may be longer than the interval: then an answered ping lies further back.
+        if now.time < quiet_until + heartbeat.timeout {
             self.timers.set(slot.ping_timer(), quiet_until);
         } else {
             self.drop_link(slot, Cause::PeerDead, now);
