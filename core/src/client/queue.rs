@@ -77,9 +77,11 @@ impl RoomQueue {
         let bytes: usize = events.iter().map(Event::size).sum();
         let fits = state.items.len() + events.len() <= self.bounds.events
             && state.bytes + bytes <= self.bounds.bytes;
+        let is_snapshot = |item: &Item| matches!(item, Item::Snapshot(_));
         // One batch is always let in, however large, or it could never be delivered.
-        if !fits && !state.items.is_empty() {
-            state.items.clear();
+        if !fits && !state.items.iter().all(is_snapshot) {
+            // Events and gaps will come again, a state will not: it is sent with a join alone.
+            state.items.retain(is_snapshot);
             state.bytes = 0;
             state.paused = true;
             wake(&mut state);
