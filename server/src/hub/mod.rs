@@ -110,6 +110,11 @@ impl Hub {
         let id = self.rooms.ids.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let members = self.rooms.enter(&room, Member::new(id, subscription, out.clone()));
         let membership = Membership { room, members, id, subscription };
+        // The state first, so that it is never ahead of the tip that is read below.
+        let snapshot = match &begin {
+            Begin::Tip => self.snapshot(&membership.room),
+            Begin::History(_) | Begin::After { .. } => None,
+        };
         // A member first and a reader second: what is appended in between is noted as unread.
         let after = match &begin {
             Begin::After { offset, .. } => *offset,
@@ -122,8 +127,11 @@ impl Hub {
                 return Err(error);
             }
         };
-        self.place(&membership, &begin, &slice, out);
-        self.catch_up(&membership, out, now_ms).await?;
+        self.place(&membership, &begin, &slice, snapshot, out);
+        if let Err(error) = self.catch_up(&membership, out, now_ms).await {
+            self.leave(&membership);
+            return Err(error);
+        }
         Ok(membership)
     }
 
@@ -214,19 +222,24 @@ impl Hub {
 
     // ---- Private ----
 
+    fn snapshot(&self, room: &RoomKey) -> Option<(u64, Box<RawValue>)> {
+        read(&self.snapshots).get(room)?.snapshot()
+    }
+
     /// Decides where a new member stands, and tells it.
-    fn place(&self, membership: &Membership, begin: &Begin, slice: &Slice, out: &Arc<Outbound>) {
+    fn place(
+        &self,
+        membership: &Membership,
+        begin: &Begin,
+        slice: &Slice,
+        snapshot: Option<(u64, Box<RawValue>)>,
+        out: &Arc<Outbound>,
+    ) {
         let kept_from = slice.oldest - 1;
-        let mut snapshot = None;
+        let snapshot = snapshot.filter(|(offset, _)| (kept_from..=slice.tip).contains(offset));
         let mut missing = None;
         let (kind, offset) = match begin {
-            Begin::Tip => {
-                snapshot = read(&self.snapshots)
-                    .get(&membership.room)
-                    .and_then(|source| source.snapshot())
-                    .filter(|(offset, _)| (kept_from..=slice.tip).contains(offset));
-                ("joined", snapshot.as_ref().map_or(slice.tip, |(offset, _)| *offset))
-            }
+            Begin::Tip => ("joined", snapshot.as_ref().map_or(slice.tip, |(offset, _)| *offset)),
             Begin::History(most) => {
                 ("joined", slice.tip.saturating_sub(u64::from(*most)).max(kept_from))
             }
