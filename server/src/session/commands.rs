@@ -106,6 +106,7 @@ impl Session {
                 )));
             }
         }
+        self.caller.identity.recognise(&format!("instance {}", hello.instance));
         self.caller.instance = hello.instance.into_owned();
         self.producer = hello.producer.into_owned();
         self.permit = Some(self.shared.services.enter(&self.caller)?);
