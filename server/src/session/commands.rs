@@ -61,6 +61,7 @@ impl Session {
                 }
             }
             ClientFrame::Leave(leave) => {
+                self.liveness.busy(now_ms);
                 allowed?;
                 if let Some(membership) = self.memberships.remove(&leave.subscription) {
                     self.shared.hub.leave(&membership);
