@@ -3,6 +3,15 @@
 //!
 //! Nothing here sleeps to wait for something: every wait is for a condition, with a deadline.
 
+mod ai;
+mod drain;
+mod hostile;
 mod kill;
+mod liar;
+mod life;
+mod peer;
+mod plain;
 mod refresh;
+mod rooms;
 mod support;
+mod upgrade;

@@ -171,3 +171,9 @@ fn brief(told: &[Told]) -> String {
     });
     items.collect::<Vec<_>>().join(" ")
 }
+
+/// Asks for a connection without waiting for one.
+pub(crate) fn connect_soon(client: &Client) {
+    let client = client.clone();
+    tokio::spawn(async move { client.connect().await });
+}
