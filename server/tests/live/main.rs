@@ -2,6 +2,7 @@
 //! refuses; and stock peers where the other end is somebody else's.
 //!
 //! Nothing here sleeps to wait for something: every wait is for a condition, with a deadline.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should stop where it is")]
 
 mod ai;
 mod drain;
