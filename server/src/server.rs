@@ -132,6 +132,10 @@ impl Server {
             started_ms: unix_ms(),
             config,
         });
+        // From the start, or what happens before the first look at the figures is in none.
+        if crate::http::recorder().is_none() {
+            tracing::warn!("another part of this program keeps the figures; /metrics has none");
+        }
         let housekeeping = tokio::spawn(keep_house(parts.clone()));
         let app = crate::http::router(parts.clone());
         let mut closing = parts.phase.subscribe();
