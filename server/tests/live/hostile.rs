@@ -168,6 +168,7 @@ async fn rooms_and_commands_are_counted() {
         peer.send(r#"{"type":"ping"}"#.to_owned()).await;
         peer.receive_kind("pong").await;
     }
+    drop(peer);
     unharmed(&server).await;
 }
 
