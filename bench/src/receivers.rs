@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::report::Failure;
 use crate::sender::{GO, Process};
-use crate::workload::{Framing, Said, Workload};
+use crate::workload::{Said, Workload};
 
 /// Time that this process, with all its threads, spent on a core.
 pub(crate) fn cpu_time() -> Duration {
@@ -86,10 +86,13 @@ pub(crate) async fn staywire(sender: &Process, workload: Workload) -> Result<f64
     Ok(count as f64 / spent.as_secs_f64())
 }
 
-/// Events per second of wall time that the sender can write to somebody who looks at nothing.
-pub(crate) async fn drain(sender: &Process, workload: Workload) -> Result<f64, Failure> {
-    let workload = Workload { framing: Framing::Bare, ..workload };
-    let mut left = workload.encode().len();
+/// Events per second of wall time that the sender can write to somebody who looks at nothing, for
+/// a workload that is `left` bytes long.
+pub(crate) async fn drain(
+    sender: &Process,
+    workload: Workload,
+    mut left: usize,
+) -> Result<f64, Failure> {
     let (mut socket, _) = tokio_tungstenite::connect_async(sender.url(&workload.path())).await?;
     let before = Instant::now();
     socket.send(Message::text(GO)).await?;

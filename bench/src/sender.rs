@@ -165,6 +165,8 @@ fn welcome() -> Welcome<'static> {
         tenant: "bench".into(),
         store: "bench".into(),
         dedup_window_ms: 60_000,
+        dedup_entries: 1_024,
+        max_frame_bytes: None,
         heartbeat: None,
         token_expires_in_ms: None,
         server: None,

@@ -34,6 +34,8 @@ pub(crate) async fn measure(
     bare(sender, bare_sent).await?;
     staywire(sender, ours_sent).await?;
 
+    let length = bare_sent.encode().len();
+
     let (mut ratios, mut ours, mut bares, mut drains) = (vec![], vec![], vec![], vec![]);
     for round in 0..rounds {
         let (our, their) = if round % 2 == 0 {
@@ -46,7 +48,7 @@ pub(crate) async fn measure(
         ratios.push(our / their);
         ours.push(our);
         bares.push(their);
-        drains.push(drain(sender, bare_sent).await?);
+        drains.push(drain(sender, bare_sent, length).await?);
     }
 
     let ratio = Estimate::of(&ratios);

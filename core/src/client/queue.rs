@@ -14,7 +14,6 @@ use crate::wire::Event;
 
 use super::error::JoinError;
 use super::events::ClientEvent;
-use super::room::RoomEvent;
 
 /// How much may wait in one queue.
 #[derive(Debug, Clone, Copy)]
@@ -23,11 +22,13 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
+/// What waits in a room's queue.
 #[derive(Debug)]
-enum Item {
-    Event {
+pub(super) enum Item {
+    /// Events that came together: never none, and either all logged or none of them.
+    Events {
         epoch: Arc<str>,
-        event: Event,
+        events: Vec<Event>,
     },
     /// A gap, and where the room stands behind it.
     Gap {
@@ -41,8 +42,11 @@ enum Item {
 #[derive(Debug, Default)]
 struct RoomState {
     items: VecDeque<Item>,
+    /// How many events are in `items`, and their bytes.
+    events: usize,
     bytes: usize,
-    /// The last event that the application took.
+    /// The last event that was handed over. The events of one item are handed over together: the
+    /// application gets them before anything that is fetched again.
     handed: (Arc<str>, u64),
     /// The queue was dropped; the room goes on when the application has taken everything.
     paused: bool,
@@ -59,7 +63,7 @@ pub(super) struct RoomQueue {
 
 /// What the application gets from its queue.
 pub(super) enum Taken {
-    Event(RoomEvent),
+    Item(Item),
     /// Everything is taken, and the room waits to go on.
     CaughtUp,
     Ended,
@@ -79,25 +83,25 @@ impl RoomQueue {
     /// that was handed over.
     pub(super) fn push(&self, epoch: &Arc<str>, events: Vec<Event>) -> Option<(Arc<str>, u64)> {
         let mut state = lock(&self.state);
-        if state.paused {
+        if state.paused || events.is_empty() {
             return None;
         }
-        let bytes: usize = events.iter().map(Event::size).sum();
-        let fits = state.items.len() + events.len() <= self.bounds.events
+        let bytes = size(&events);
+        let fits = state.events + events.len() <= self.bounds.events
             && state.bytes + bytes <= self.bounds.bytes;
         // One batch is always let in, however large, or it could never be delivered.
         if !fits && !state.items.is_empty() {
             // The state that an application begins with is never sent again for events alone.
             let keep = usize::from(matches!(state.items.front(), Some(Item::Snapshot(_))));
             state.items.truncate(keep);
-            state.bytes = 0;
+            (state.events, state.bytes) = (0, 0);
             state.paused = true;
             wake(&mut state);
             return Some(state.handed.clone());
         }
+        state.events += events.len();
         state.bytes += bytes;
-        let items = events.into_iter().map(|event| Item::Event { epoch: epoch.clone(), event });
-        state.items.extend(items);
+        state.items.push_back(Item::Events { epoch: epoch.clone(), events });
         wake(&mut state);
         None
     }
@@ -146,20 +150,18 @@ impl RoomQueue {
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Taken> {
         let mut state = lock(&self.state);
         if let Some(item) = state.items.pop_front() {
-            return Poll::Ready(Taken::Event(match item {
-                Item::Event { epoch, event } => {
-                    state.bytes -= event.size();
-                    if let Some(offset) = event.offset() {
-                        state.handed = (epoch, offset);
+            match &item {
+                Item::Events { epoch, events } => {
+                    state.events -= events.len();
+                    state.bytes -= size(events);
+                    if let Some(offset) = events.last().and_then(Event::offset) {
+                        state.handed = (epoch.clone(), offset);
                     }
-                    RoomEvent::Event(event)
                 }
-                Item::Gap { gap, epoch, offset } => {
-                    state.handed = (epoch, offset);
-                    RoomEvent::Gap(gap)
-                }
-                Item::Snapshot(data) => RoomEvent::Snapshot(data),
-            }));
+                Item::Gap { epoch, offset, .. } => state.handed = (epoch.clone(), *offset),
+                Item::Snapshot(_) => {}
+            }
+            return Poll::Ready(Taken::Item(item));
         }
         if state.ended.is_some() {
             return Poll::Ready(Taken::Ended);
@@ -171,6 +173,10 @@ impl RoomQueue {
         state.waker = Some(cx.waker().clone());
         Poll::Pending
     }
+}
+
+fn size(events: &[Event]) -> usize {
+    events.iter().map(Event::size).sum()
 }
 
 fn wake(state: &mut RoomState) {
