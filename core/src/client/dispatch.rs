@@ -3,7 +3,7 @@
 //! It runs in the connection's task, calls no code of the application, and hands everything over
 //! through channels and queues.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -135,7 +135,8 @@ pub(super) struct Dispatcher {
     source: Option<Source>,
     state: watch::Sender<State>,
     bounds: Bounds,
-    rooms: HashMap<RoomId, JoinedRoom>,
+    /// A lookup for each frame: a tree of small numbers is faster than a keyed hash.
+    rooms: BTreeMap<RoomId, JoinedRoom>,
     waiters: HashMap<u32, (u64, Waiter)>,
     keys: HashMap<u64, Keyed>,
     subscribers: Vec<EventQueue>,
@@ -153,7 +154,7 @@ impl Dispatcher {
             source,
             state,
             bounds,
-            rooms: HashMap::new(),
+            rooms: BTreeMap::new(),
             waiters: HashMap::new(),
             keys: HashMap::new(),
             subscribers: Vec::new(),

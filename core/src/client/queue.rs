@@ -15,7 +15,6 @@ use crate::wire::Event;
 
 use super::error::JoinError;
 use super::events::ClientEvent;
-use super::room::RoomEvent;
 
 /// How much may wait in one queue.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +23,13 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
+/// What waits in a room's queue.
 #[derive(Debug)]
-enum Item {
-    Event {
+pub(super) enum Item {
+    /// Events that came together: never none, and either all logged or none of them.
+    Events {
         epoch: Arc<str>,
-        event: Event,
+        events: Vec<Event>,
     },
     /// A gap, and where the room stands behind it.
     Gap {
@@ -42,8 +43,11 @@ enum Item {
 #[derive(Debug, Default)]
 struct RoomState {
     items: VecDeque<Item>,
+    /// How many events are in `items`, and their bytes.
+    events: usize,
     bytes: usize,
-    /// The last event that the application took.
+    /// The last event that was handed over. The events of one item are handed over together: the
+    /// application gets them before anything that is fetched again.
     handed: (Arc<str>, u64),
     /// The last event that was queued.
     last: (Arc<str>, u64),
@@ -62,7 +66,7 @@ pub(super) struct RoomQueue {
 
 /// What the application gets from its queue.
 pub(super) enum Taken {
-    Event(RoomEvent),
+    Item(Item),
     /// Everything is taken, and the room waits to go on.
     CaughtUp,
     Ended,
@@ -84,11 +88,11 @@ impl RoomQueue {
     /// last that was queued.
     pub(super) fn push(&self, epoch: &Arc<str>, events: Vec<Event>) -> Option<(Arc<str>, u64)> {
         let mut state = lock(&self.state);
-        if state.paused {
+        if state.paused || events.is_empty() {
             return None;
         }
-        let bytes: usize = events.iter().map(Event::size).sum();
-        let fits = state.items.len() + events.len() <= self.bounds.events
+        let bytes = size(&events);
+        let fits = state.events + events.len() <= self.bounds.events
             && state.bytes + bytes <= self.bounds.bytes;
         // One batch is always let in, however large, or it could never be delivered; a gap or a
         // state before it comes with it each time.
@@ -97,12 +101,12 @@ impl RoomQueue {
             wake(&mut state);
             return Some(state.last.clone());
         }
+        state.events += events.len();
         state.bytes += bytes;
         if let Some(offset) = events.last().and_then(Event::offset) {
             state.last = (epoch.clone(), offset);
         }
-        let items = events.into_iter().map(|event| Item::Event { epoch: epoch.clone(), event });
-        state.items.extend(items);
+        state.items.push_back(Item::Events { epoch: epoch.clone(), events });
         wake(&mut state);
         None
     }
@@ -156,20 +160,18 @@ impl RoomQueue {
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Taken> {
         let mut state = lock(&self.state);
         if let Some(item) = state.items.pop_front() {
-            return Poll::Ready(Taken::Event(match item {
-                Item::Event { epoch, event } => {
-                    state.bytes -= event.size();
-                    if let Some(offset) = event.offset() {
-                        state.handed = (epoch, offset);
+            match &item {
+                Item::Events { epoch, events } => {
+                    state.events -= events.len();
+                    state.bytes -= size(events);
+                    if let Some(offset) = events.last().and_then(Event::offset) {
+                        state.handed = (epoch.clone(), offset);
                     }
-                    RoomEvent::Event(event)
                 }
-                Item::Gap { gap, epoch, offset } => {
-                    state.handed = (epoch, offset);
-                    RoomEvent::Gap(gap)
-                }
-                Item::Snapshot(data) => RoomEvent::Snapshot(data),
-            }));
+                Item::Gap { epoch, offset, .. } => state.handed = (epoch.clone(), *offset),
+                Item::Snapshot(_) => {}
+            }
+            return Poll::Ready(Taken::Item(item));
         }
         if state.ended.is_some() {
             return Poll::Ready(Taken::Ended);
@@ -181,6 +183,10 @@ impl RoomQueue {
         state.waker = Some(cx.waker().clone());
         Poll::Pending
     }
+}
+
+fn size(events: &[Event]) -> usize {
+    events.iter().map(Event::size).sum()
 }
 
 fn wake(state: &mut RoomState) {

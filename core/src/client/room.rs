@@ -1,6 +1,7 @@
 //! A room, as the application sees it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::dispatch::Command;
 use super::error::JoinError;
-use super::queue::{RoomQueue, Taken};
+use super::queue::{Item, RoomQueue, Taken};
 use crate::engine::{Gap, RoomId};
 use crate::wire::Event;
 
@@ -34,6 +35,10 @@ pub struct Room {
     id: RoomId,
     commands: mpsc::UnboundedSender<Command>,
     queue: RoomQueue,
+    /// What was taken from the queue together, and not yet by the application.
+    events: std::vec::IntoIter<Event>,
+    /// The place of the last event that the application took; `None` before the first.
+    position: Option<(Arc<str>, u64)>,
 }
 
 impl Room {
@@ -43,7 +48,7 @@ impl Room {
         commands: mpsc::UnboundedSender<Command>,
         queue: RoomQueue,
     ) -> Self {
-        Self { name, id, commands, queue }
+        Self { name, id, commands, queue, events: Vec::new().into_iter(), position: None }
     }
 
     /// The name that it was joined by.
@@ -54,7 +59,7 @@ impl Room {
     /// The place of the last event that was taken: epoch and offset, for
     /// [`JoinFrom::Position`](super::JoinFrom::Position) in a later run.
     pub fn position(&self) -> (String, u64) {
-        let (epoch, offset) = self.queue.handed();
+        let (epoch, offset) = self.position.clone().unwrap_or_else(|| self.queue.handed());
         (epoch.to_string(), offset)
     }
 
@@ -69,11 +74,29 @@ impl Room {
         self.queue.error()
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<RoomEvent>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<RoomEvent>> {
         loop {
+            if let Some(event) = self.events.next() {
+                if let (Some(offset), Some(position)) = (event.offset(), &mut self.position) {
+                    position.1 = offset;
+                }
+                return Poll::Ready(Some(RoomEvent::Event(event)));
+            }
             match self.queue.poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Taken::Event(event)) => return Poll::Ready(Some(event)),
+                Poll::Ready(Taken::Item(Item::Events { epoch, events })) => {
+                    if let Some(offset) = events.first().and_then(Event::offset) {
+                        self.position = Some((epoch, offset - 1));
+                    }
+                    self.events = events.into_iter();
+                }
+                Poll::Ready(Taken::Item(Item::Gap { gap, epoch, offset })) => {
+                    self.position = Some((epoch, offset));
+                    return Poll::Ready(Some(RoomEvent::Gap(gap)));
+                }
+                Poll::Ready(Taken::Item(Item::Snapshot(data))) => {
+                    return Poll::Ready(Some(RoomEvent::Snapshot(data)));
+                }
                 Poll::Ready(Taken::Ended) => return Poll::Ready(None),
                 Poll::Ready(Taken::CaughtUp) => {
                     let _ = self.commands.send(Command::CaughtUp { room: self.id });
@@ -86,7 +109,7 @@ impl Room {
 impl Stream for Room {
     type Item = RoomEvent;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll(cx)
     }
 }

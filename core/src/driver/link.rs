@@ -32,6 +32,16 @@ pub(super) enum LinkEvent {
     Closed(Option<u16>),
 }
 
+impl LinkEvent {
+    /// Bytes of the message.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
+            Self::Heard | Self::Closed(_) => 0,
+        }
+    }
+}
+
 pub(super) struct Link {
     id: LinkId,
     socket: WebSocketStream<Socket>,

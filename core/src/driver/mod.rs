@@ -134,22 +134,51 @@ enum Input<C> {
 }
 
 impl<A: App> Driver<A> {
+    /// What is read in a row before the rest gets its turn: messages, and bytes of them.
+    const ROW: (usize, usize) = (128, 32 * 1024);
+
     async fn run(&mut self) {
+        // One timer, moved when the deadline moves: a new one for each input would be registered
+        // and removed each time.
+        let mut sleep = std::pin::pin!(tokio::time::sleep_until(Instant::now()));
+        let mut now = self.clock.now();
         loop {
-            let deadline = self.perform();
+            let deadline = self.perform(now).map(|at| self.clock.instant(at));
             let finished = self.links.is_empty() && self.dials.is_empty();
             if self.abandoned && finished {
                 return;
             }
-            let deadline = deadline.map(|at| self.clock.instant(at));
-            let mut sleep = std::pin::pin!(deadline.map(tokio::time::sleep_until));
-            let input = std::future::poll_fn(|cx| self.poll_input(cx, sleep.as_mut())).await;
-            self.handle(input);
+            if let Some(at) = deadline
+                && sleep.deadline() != at
+            {
+                sleep.as_mut().reset(at);
+            }
+            let mut timer = deadline.is_some().then_some(sleep.as_mut());
+            let input = std::future::poll_fn(|cx| self.poll_input(cx, timer.as_mut())).await;
+            now = self.clock.now();
+            self.handle(input, now);
+            self.read_row(now).await;
         }
     }
 
+    /// Handles what the links have ready, at one time and without looking at anything else. A row
+    /// that is full makes way: for commands and time, and for the application, whose queue would
+    /// overflow on a single thread however fast it is.
+    async fn read_row(&mut self, now: Now) {
+        let (mut messages, mut bytes) = (0, 0);
+        while messages < Self::ROW.0 && bytes < Self::ROW.1 {
+            self.perform(now);
+            let ready = std::future::poll_fn(|cx| Poll::Ready(self.poll_links(cx))).await;
+            let Poll::Ready((index, event)) = ready else { return };
+            messages += 1;
+            bytes += event.size();
+            self.handle_link(index, event, now);
+        }
+        tokio::task::yield_now().await;
+    }
+
     /// Does all that the connection asks for; returns when it wants to be woken.
-    fn perform(&mut self) -> Option<Time> {
+    fn perform(&mut self, now: Now) -> Option<Time> {
         loop {
             match self.connection.poll() {
                 Action::Open { link, offer_staywire } => {
@@ -167,10 +196,7 @@ impl<A: App> Driver<A> {
                 Action::DropToken { request } => {
                     self.token.take_if(|(asked, _)| *asked == request);
                 }
-                Action::Notify(notice) => {
-                    let now = self.clock.now();
-                    self.app.notice(notice, &mut self.connection, now);
-                }
+                Action::Notify(notice) => self.app.notice(notice, &mut self.connection, now),
                 Action::Timeout(wake) => return wake.map(|(at, _)| at),
             }
         }
@@ -188,20 +214,13 @@ impl<A: App> Driver<A> {
         self.dials.retain(|(known, _)| *known != link);
     }
 
-    /// Looks at everything that can bring an input. A link that always has more to read must not
-    /// keep commands and time waiting, nor the other link: every so often they come first.
+    /// Looks at everything that can bring an input: the links last, since they have a turn of
+    /// their own in each row.
     fn poll_input(
         &mut self,
         cx: &mut Context<'_>,
-        sleep: Pin<&mut Option<tokio::time::Sleep>>,
+        timer: Option<&mut Pin<&mut tokio::time::Sleep>>,
     ) -> Poll<Input<A::Command>> {
-        const LINKS_IN_A_ROW: usize = 16;
-        self.turn = self.turn.wrapping_add(1);
-        if !self.turn.is_multiple_of(LINKS_IN_A_ROW)
-            && let Poll::Ready(input) = self.poll_links(cx)
-        {
-            return Poll::Ready(input);
-        }
         if !self.abandoned
             && let Poll::Ready(command) = self.commands.poll_recv(cx)
         {
@@ -220,27 +239,28 @@ impl<A: App> Driver<A> {
             self.token = None;
             return Poll::Ready(Input::Token(request, answer));
         }
-        if let Some(sleep) = sleep.as_pin_mut()
-            && sleep.poll(cx).is_ready()
+        if let Some(timer) = timer
+            && timer.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Input::Timeout);
         }
-        self.poll_links(cx)
+        self.poll_links(cx).map(|(index, event)| Input::Link(index, event))
     }
 
-    fn poll_links(&mut self, cx: &mut Context<'_>) -> Poll<Input<A::Command>> {
+    /// Asks each link, beginning with another one each time.
+    fn poll_links(&mut self, cx: &mut Context<'_>) -> Poll<(usize, LinkEvent)> {
+        self.turn = self.turn.wrapping_add(1);
         let count = self.links.len();
         for step in 0..count {
             let index = self.turn.wrapping_add(step) % count;
             if let Poll::Ready(event) = self.links[index].poll(cx) {
-                return Poll::Ready(Input::Link(index, event));
+                return Poll::Ready((index, event));
             }
         }
         Poll::Pending
     }
 
-    fn handle(&mut self, input: Input<A::Command>) {
-        let now = self.clock.now();
+    fn handle(&mut self, input: Input<A::Command>, now: Now) {
         match input {
             Input::Command(command) => self.app.command(command, &mut self.connection, now),
             Input::Abandoned => {

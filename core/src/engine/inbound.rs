@@ -297,9 +297,9 @@ impl Engine {
     fn current_room(&mut self, link: LinkId, subscription: u32) -> Option<RoomId> {
         let slot = self.links.find(link)?;
         let subscription = self.links.get_mut(slot)?.subscription(subscription)?;
-        let epoch = subscription.epoch.clone()?;
+        let epoch = subscription.epoch.as_ref()?;
         let room = self.rooms.get(subscription.room)?;
-        (room.epoch.as_ref() == Some(&epoch)).then_some(room.id)
+        (room.epoch.as_ref() == Some(epoch)).then_some(room.id)
     }
 
     fn unlogged(&mut self, link: LinkId, subscription: u32) -> Verdict {

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::error::WireError;
 use super::event::Event;
+use super::scan::Scanner;
 
 /// Events of one subscription, in order of their offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,58 @@ pub struct Batch {
 
 /// Reads a whole data frame.
 pub(crate) fn decode(text: &Bytes) -> Result<Vec<Batch>, WireError> {
+    match scan(text) {
+        Some(batches) => Ok(batches),
+        None => parse(text),
+    }
+}
+
+/// Finds the events of a frame that has nothing unusual outside of them.
+fn scan(text: &Bytes) -> Option<Vec<Batch>> {
+    let mut scanner = Scanner::new(text);
+    let mut batches = Vec::with_capacity(1);
+    if !scanner.pass(b'[') {
+        return None;
+    }
+    loop {
+        let subscription = u32::try_from(scanner.number()?).ok()?;
+        let first = scanner.pass(b',').then(|| scanner.number())??;
+        if !(scanner.pass(b',') && scanner.pass(b'[')) {
+            return None;
+        }
+        let mut events = Vec::new();
+        loop {
+            let event = text.slice_ref(scanner.object()?);
+            if events.capacity() == 0 {
+                // Events of one batch are much alike; a peer whose events aren't gets no more
+                // memory for that than a little.
+                events.reserve_exact((text.len() / (event.len() + 1)).clamp(1, 256));
+            }
+            events.push(Event::json(event, offset_of(first, events.len())));
+            if !scanner.pass(b',') {
+                break;
+            }
+        }
+        if !scanner.pass(b']') {
+            return None;
+        }
+        batches.push(Batch { subscription, first, events });
+        if !scanner.pass(b',') {
+            break;
+        }
+    }
+    (scanner.pass(b']') && scanner.is_at_end()).then_some(batches)
+}
+
+fn offset_of(first: u64, index: usize) -> u64 {
+    match first {
+        0 => 0,
+        first => first.saturating_add(index as u64),
+    }
+}
+
+/// Reads any frame, and says what is wrong with it.
+fn parse(text: &Bytes) -> Result<Vec<Batch>, WireError> {
     struct Batches<'t>(&'t Bytes);
 
     impl<'de> Visitor<'de> for Batches<'_> {
@@ -45,10 +98,7 @@ pub(crate) fn decode(text: &Bytes) -> Result<Vec<Batch>, WireError> {
                     .ok_or_else(|| A::Error::custom("a batch has no events"))?;
                 let mut events = Vec::with_capacity(raw.len());
                 for (index, event) in raw.iter().enumerate() {
-                    let offset = match first {
-                        0 => 0,
-                        first => first.saturating_add(index as u64),
-                    };
+                    let offset = offset_of(first, index);
                     events.push(Event::json(self.0.slice_ref(event.get().as_bytes()), offset));
                 }
                 batches.push(Batch { subscription, first, events });
@@ -178,6 +228,85 @@ mod tests {
         ] {
             let error = decode(&Bytes::from_static(text.as_bytes())).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    /// Frames as servers write them, and what becomes of them by accident and by malice.
+    mod random {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        fn value() -> impl Strategy<Value = String> {
+            let leaf = prop_oneof![
+                Just("null".to_owned()),
+                Just("-1.5e3".to_owned()),
+                any::<String>().prop_map(|text| serde_json::Value::from(text).to_string()),
+                "[\\\\\"{}\\[\\],a]{0,12}"
+                    .prop_map(|text| serde_json::Value::from(text).to_string()),
+            ];
+            leaf.prop_recursive(3, 12, 3, |inner| {
+                prop_oneof![
+                    prop::collection::vec(inner.clone(), 0..3)
+                        .prop_map(|values| format!("[{}]", values.join(" , "))),
+                    inner.prop_map(|value| format!(r#"{{"key": {value}}}"#)),
+                ]
+            })
+        }
+
+        fn frame() -> impl Strategy<Value = String> {
+            let event = value().prop_map(|data| format!(r#"{{"type":"a","data":{data}}}"#));
+            let batch = (any::<u32>(), 0..1_u64 << 53, prop::collection::vec(event, 0..4));
+            prop::collection::vec(batch, 0..3).prop_map(|batches| {
+                let batches: Vec<_> = batches
+                    .into_iter()
+                    .map(|(subscription, first, events)| {
+                        format!("{subscription},\t{first} ,[{}]", events.join(",\n"))
+                    })
+                    .collect();
+                format!(" [{}]\r", batches.join(","))
+            })
+        }
+
+        proptest! {
+            #[test]
+            fn what_the_parser_accepts_is_scanned_to_the_same(text in frame()) {
+                let text = Bytes::from(text);
+                let parsed = parse(&text).unwrap();
+                let unusual = parsed.is_empty() || parsed.iter().any(|batch| batch.events.is_empty());
+                match scan(&text) {
+                    Some(scanned) => prop_assert_eq!(scanned, parsed),
+                    None => prop_assert!(unusual, "such a frame must be fast"),
+                }
+            }
+
+            #[test]
+            fn a_broken_frame_is_never_read_otherwise(
+                text in frame(),
+                hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+                punctuation in any::<bool>(),
+            ) {
+                let mut text = text.into_bytes();
+                for (at, byte) in hits {
+                    let at = at.index(text.len());
+                    text[at] = match punctuation {
+                        true => b"{}[]\",\\:0 "[usize::from(byte) % 10],
+                        false => byte,
+                    };
+                }
+                let text = Bytes::from(text);
+                if let (Ok(parsed), Some(scanned)) = (parse(&text), scan(&text)) {
+                    prop_assert_eq!(scanned, parsed);
+                }
+            }
+
+            #[test]
+            fn noise_is_no_frame_and_no_panic(text in prop::collection::vec(any::<u8>(), 0..64)) {
+                let text = Bytes::from(text);
+                if let (Ok(parsed), Some(scanned)) = (parse(&text), scan(&text)) {
+                    prop_assert_eq!(scanned, parsed);
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod data;
 mod error;
 mod event;
 pub mod plain;
+mod scan;
 mod v1;
 
 pub use data::{Batch, BatchWriter};
