@@ -23,8 +23,8 @@ pub enum Kind {
     NeedToken = 4,
     /// Request.
     DropToken = 5,
-    /// State (0 idle, 1 connecting, 2 connected, 3 reconnecting, 4 offline, 5 closed), cause; if
-    /// reconnecting: attempt, when it is due.
+    /// State (0 idle, 1 connecting, 2 connected, 3 reconnecting, 4 offline, 5 closed), cause; only
+    /// if reconnecting: attempt, when it is due.
     StateChanged = 6,
     /// Room, offset; the text is the epoch.
     Joined = 7,
@@ -68,75 +68,66 @@ pub(crate) struct Said {
 
 impl Said {
     pub(crate) fn poll(&mut self, engine: &mut Engine) -> Kind {
-        self.text = None;
-        let (kind, numbers) = if let Some(subscribe) = self.hello.1.next() {
-            self.subscribe(self.hello.0, subscribe)
-        } else if let Some(gap) = self.gap.take() {
-            self::gap(gap)
-        } else {
-            self.output(engine.poll_output(), engine)
+        if let Some(subscribe) = self.hello.1.next() {
+            return self.subscribe(self.hello.0, subscribe);
+        }
+        if let Some(gap) = self.gap.take() {
+            return self.lost(gap);
+        }
+        let (kind, first, second) = match engine.poll_output() {
+            Output::Timeout(None) => (Kind::Idle, 0, 0),
+            Output::Timeout(Some((at, timer))) => (Kind::Timeout, at.0, timer as u64),
+            Output::Open { link, offer_staywire } => {
+                (Kind::Open, link.0.into(), offer_staywire.into())
+            }
+            Output::Send { link, message } => return self.message(link.0, message),
+            Output::Close { link, in_order } => (Kind::Close, link.0.into(), in_order.into()),
+            Output::NeedToken { request } => (Kind::NeedToken, request.0.into(), 0),
+            Output::DropToken { request } => (Kind::DropToken, request.0.into(), 0),
+            Output::StateChanged { state, cause } => {
+                if let State::Reconnecting { attempt, retry_at, .. } = state {
+                    self.numbers[2] = attempt.into();
+                    self.numbers[3] = retry_at.0;
+                }
+                (Kind::StateChanged, number_of(state), cause.code().into())
+            }
+            Output::Joined { room } => {
+                (Kind::Joined, room.0.into(), self.position(engine, room).unwrap_or(0))
+            }
+            Output::RoomFailed { room, reason } => (Kind::RoomFailed, room.0.into(), reason as u64),
+            Output::Gap(gap) => return self.lost(gap),
+            Output::CallFailed { id, reason } => (Kind::CallFailed, id.into(), reason as u64),
+            Output::PublishFailed { id, reason } => (Kind::PublishFailed, id.into(), reason as u64),
         };
-        self.numbers = numbers;
+        self.numbers[0] = first;
+        self.numbers[1] = second;
         kind
     }
 
-    fn output(&mut self, output: Output, engine: &Engine) -> (Kind, [u64; 5]) {
-        match output {
-            Output::Timeout(None) => (Kind::Idle, [0; 5]),
-            Output::Timeout(Some((at, timer))) => (Kind::Timeout, [at.0, timer as u64, 0, 0, 0]),
-            Output::Open { link, offer_staywire } => {
-                (Kind::Open, [link.0.into(), offer_staywire.into(), 0, 0, 0])
-            }
-            Output::Send { link, message } => self.message(link.0, message),
-            Output::Close { link, in_order } => {
-                (Kind::Close, [link.0.into(), in_order.into(), 0, 0, 0])
-            }
-            Output::NeedToken { request } => (Kind::NeedToken, [request.0.into(), 0, 0, 0, 0]),
-            Output::DropToken { request } => (Kind::DropToken, [request.0.into(), 0, 0, 0, 0]),
-            Output::StateChanged { state, cause } => {
-                let (attempt, retry_at) = match state {
-                    State::Reconnecting { attempt, retry_at, .. } => (attempt, retry_at.0),
-                    _ => (0, 0),
-                };
-                let cause = cause.code().into();
-                (Kind::StateChanged, [number_of(state), cause, attempt.into(), retry_at, 0])
-            }
-            Output::Joined { room } => {
-                let offset = self.position(engine, room).unwrap_or(0);
-                (Kind::Joined, [room.0.into(), offset, 0, 0, 0])
-            }
-            Output::RoomFailed { room, reason } => {
-                (Kind::RoomFailed, [room.0.into(), reason as u64, 0, 0, 0])
-            }
-            Output::Gap(gap) => self::gap(gap),
-            Output::CallFailed { id, reason } => {
-                (Kind::CallFailed, [id.into(), reason as u64, 0, 0, 0])
-            }
-            Output::PublishFailed { id, reason } => {
-                (Kind::PublishFailed, [id.into(), reason as u64, 0, 0, 0])
-            }
-        }
-    }
-
-    fn message(&mut self, link: u32, message: Outgoing) -> (Kind, [u64; 5]) {
-        let on = u64::from(link);
-        match message {
+    fn message(&mut self, link: u32, message: Outgoing) -> Kind {
+        let (kind, number) = match message {
             Outgoing::Hello { rooms } => {
-                let count = rooms.len() as u64;
+                let count = rooms.len() as u32;
                 self.hello = (link, rooms.into_iter());
-                (Kind::Hello, [on, count, 0, 0, 0])
+                (Kind::Hello, count)
             }
-            Outgoing::Join(subscribe) => self.subscribe(link, subscribe),
-            Outgoing::Leave { subscription } => (Kind::Leave, [on, subscription.into(), 0, 0, 0]),
-            Outgoing::Ping => (Kind::Ping, [on, 0, 0, 0, 0]),
-            Outgoing::Pong => (Kind::Pong, [on, 0, 0, 0, 0]),
-            Outgoing::Call { id } => (Kind::Call, [on, id.into(), 0, 0, 0]),
-            Outgoing::Publish { id, sequence } => (Kind::Publish, [on, id.into(), sequence, 0, 0]),
-            Outgoing::Event { id } => (Kind::Event, [on, id.into(), 0, 0, 0]),
-        }
+            Outgoing::Join(subscribe) => return self.subscribe(link, subscribe),
+            Outgoing::Leave { subscription } => (Kind::Leave, subscription),
+            Outgoing::Ping => (Kind::Ping, 0),
+            Outgoing::Pong => (Kind::Pong, 0),
+            Outgoing::Call { id } => (Kind::Call, id),
+            Outgoing::Publish { id, sequence } => {
+                self.numbers[2] = sequence;
+                (Kind::Publish, id)
+            }
+            Outgoing::Event { id } => (Kind::Event, id),
+        };
+        self.numbers[0] = link.into();
+        self.numbers[1] = number.into();
+        kind
     }
 
-    fn subscribe(&mut self, link: u32, subscribe: Subscribe) -> (Kind, [u64; 5]) {
+    fn subscribe(&mut self, link: u32, subscribe: Subscribe) -> Kind {
         let (begin, number) = match subscribe.from {
             From::Tip => (0, 0),
             From::History(count) => (1, count.into()),
@@ -146,7 +137,14 @@ impl Said {
             }
         };
         let Subscribe { subscription, room, .. } = subscribe;
-        (Kind::Subscribe, [link.into(), subscription.into(), room.0.into(), begin, number])
+        self.numbers = [link.into(), subscription.into(), room.0.into(), begin, number];
+        Kind::Subscribe
+    }
+
+    fn lost(&mut self, gap: Gap) -> Kind {
+        let room = gap.room.map_or(0, |room| room.0.into());
+        self.numbers = [room, gap.from, gap.to, gap.reason as u64, 0];
+        Kind::Gap
     }
 
     /// A data frame's verdict: its room is number 0, and its gap comes first.
@@ -168,11 +166,6 @@ impl Said {
     pub(crate) fn number(&self, index: usize) -> f64 {
         self.numbers.get(index).map_or(f64::NAN, |number| *number as f64)
     }
-}
-
-fn gap(gap: Gap) -> (Kind, [u64; 5]) {
-    let room = gap.room.map_or(0, |room| room.0.into());
-    (Kind::Gap, [room, gap.from, gap.to, gap.reason as u64, 0])
 }
 
 pub(crate) fn number_of(state: State) -> u64 {

@@ -2,9 +2,12 @@
 //!
 //! It never rejects one: what is missing or out of range is the engine's default.
 
-use staywire::engine::{Config, CredentialsMode, Millis, OnOverflow, ProtocolChoice};
+use staywire::engine::{
+    BackoffConfig, Config, CredentialsMode, HeartbeatConfig, Millis, OnOverflow, OutboxConfig,
+    ProtocolChoice,
+};
 
-use crate::inputs::{millis, whole};
+use crate::inputs::whole;
 
 /// Reads the settings in this order, each left at its default where it is missing, NaN or negative:
 ///
@@ -25,46 +28,51 @@ use crate::inputs::{millis, whole};
 /// | 16, 17 | outbox: most entries, most bytes |
 /// | 18 | outbox overflow: 0 reject, 1 drop the oldest |
 pub(crate) fn read(settings: &[f64]) -> Config {
-    let mut config = Config::default();
-    let at = |index: usize| settings.get(index).copied().unwrap_or(f64::NAN);
-    let span = |index: usize, field: &mut Millis| {
-        if let Some(span) = millis(at(index)) {
-            *field = span;
-        }
-    };
-    let count = |index: usize, field: &mut usize| {
-        if let Some(count) = whole(at(index)) {
-            *field = count as usize;
-        }
-    };
-    config.protocol = match at(0) as u32 {
-        1 => ProtocolChoice::Plain,
-        2 => ProtocolChoice::StaywireV1,
-        _ => ProtocolChoice::Auto,
-    };
-    config.credentials = match at(1) as u32 {
-        1 => CredentialsMode::Fixed,
-        2 => CredentialsMode::Provider,
-        _ => CredentialsMode::None,
-    };
-    span(2, &mut config.backoff.base);
-    span(3, &mut config.backoff.cap);
-    config.backoff.give_up_after = whole(at(4)).map(|attempts| attempts as u32);
-    span(5, &mut config.heartbeat.interval);
-    span(6, &mut config.heartbeat.timeout);
-    config.plain_heartbeat = at(7) > 0.0;
-    span(8, &mut config.connect_deadline);
-    span(9, &mut config.token_deadline);
-    span(10, &mut config.refresh_margin);
-    span(11, &mut config.retire_after);
-    span(12, &mut config.probe_deadline);
-    span(13, &mut config.stable_after);
-    count(14, &mut config.max_calls);
-    count(15, &mut config.max_rooms);
-    count(16, &mut config.outbox.max_entries);
-    count(17, &mut config.outbox.max_bytes);
-    if at(18) > 0.0 {
-        config.outbox.on_overflow = OnOverflow::DropOldest;
+    let defaults = Config::default();
+    let span = |index, default: Millis| Millis(setting(settings, index, default.0));
+    let count = |index, default: usize| setting(settings, index, default as u64) as usize;
+    Config {
+        protocol: match setting(settings, 0, 0) {
+            0 => ProtocolChoice::Auto,
+            1 => ProtocolChoice::Plain,
+            _ => ProtocolChoice::StaywireV1,
+        },
+        credentials: match setting(settings, 1, 0) {
+            0 => CredentialsMode::None,
+            1 => CredentialsMode::Fixed,
+            _ => CredentialsMode::Provider,
+        },
+        backoff: BackoffConfig {
+            base: span(2, defaults.backoff.base),
+            cap: span(3, defaults.backoff.cap),
+            give_up_after: settings.get(4).and_then(|most| whole(*most)).map(|most| most as u32),
+        },
+        heartbeat: HeartbeatConfig {
+            interval: span(5, defaults.heartbeat.interval),
+            timeout: span(6, defaults.heartbeat.timeout),
+        },
+        plain_heartbeat: setting(settings, 7, 0) != 0,
+        connect_deadline: span(8, defaults.connect_deadline),
+        token_deadline: span(9, defaults.token_deadline),
+        refresh_margin: span(10, defaults.refresh_margin),
+        retire_after: span(11, defaults.retire_after),
+        probe_deadline: span(12, defaults.probe_deadline),
+        stable_after: span(13, defaults.stable_after),
+        max_calls: count(14, defaults.max_calls),
+        max_rooms: count(15, defaults.max_rooms),
+        outbox: OutboxConfig {
+            max_entries: count(16, defaults.outbox.max_entries),
+            max_bytes: count(17, defaults.outbox.max_bytes),
+            on_overflow: match setting(settings, 18, 0) {
+                0 => OnOverflow::Reject,
+                _ => OnOverflow::DropOldest,
+            },
+        },
     }
-    config
+}
+
+// Inlined, it would be there nineteen times.
+#[inline(never)]
+fn setting(settings: &[f64], index: usize, default: u64) -> u64 {
+    settings.get(index).and_then(|setting| whole(*setting)).unwrap_or(default)
 }
