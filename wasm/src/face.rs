@@ -73,6 +73,12 @@ pub fn send_event(client: u32, bytes: u32, time: f64, wall: f64) -> u32 {
     face(client).engine.send_event(bytes as usize, now(time, wall)).unwrap_or(0)
 }
 
+/// Ends a call or a publish that turned out to be impossible to send.
+#[wasm_bindgen]
+pub fn abandon(client: u32, id: u32) {
+    face(client).engine.abandon(id);
+}
+
 /// Takes a message out of the outbox if it was never sent; tells whether it was.
 #[wasm_bindgen]
 pub fn withdraw(client: u32, id: u32) -> bool {
@@ -171,6 +177,7 @@ pub fn handle_welcome(
     identity: &str,
     store: &str,
     window: f64,
+    entries: u32,
     time: f64,
     wall: f64,
 ) {
@@ -178,7 +185,7 @@ pub fn handle_welcome(
         .map(|interval| HeartbeatConfig { interval, timeout: Millis(timeout as u64) });
     let token_ends_in = millis(token_ends_in);
     let window = Millis(window as u64);
-    let welcome = Welcome { heartbeat, token_ends_in, identity, store, window };
+    let welcome = Welcome { heartbeat, token_ends_in, identity, store, window, entries };
     face(client).engine.handle_welcome(LinkId(link), welcome, now(time, wall));
 }
 
@@ -262,8 +269,8 @@ pub fn handle_data(
 
 /// The server answered a call or a publish; tells whether anybody waits for it.
 #[wasm_bindgen]
-pub fn handle_reply(client: u32, link: u32, id: u32) -> bool {
-    face(client).engine.handle_reply(LinkId(link), id)
+pub fn handle_reply(client: u32, link: u32, id: u32, time: f64, wall: f64) -> bool {
+    face(client).engine.handle_reply(LinkId(link), id, now(time, wall))
 }
 
 /// The server wants this link gone, and another made after a wait.

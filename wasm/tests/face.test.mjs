@@ -20,6 +20,7 @@ const WALL = 1_700_000_000_000;
 const [PLAIN, STAYWIRE] = [0, 1];
 const [NETWORK, CLOSED, UNAUTHORIZED] = [0, 2, 3];
 const HOLE = 4;
+const RECONNECTING = 3;
 
 /** How many numbers come with each kind. */
 const NUMBERS = {
@@ -53,13 +54,14 @@ class Client {
     const outputs = [];
     for (;;) {
       const kind = Kind[staywire.poll(this.id)];
-      const numbers = Array.from({ length: NUMBERS[kind] }, (_, i) => staywire.number(this.id, i));
+      let numbers = Array.from({ length: NUMBERS[kind] }, (_, i) => staywire.number(this.id, i));
+      if (kind === "StateChanged" && numbers[0] !== RECONNECTING) numbers = numbers.slice(0, 2);
       if (kind === "Timeout" || kind === "Idle") {
         this.timeout = kind === "Timeout" ? numbers[0] : undefined;
         return outputs;
       }
-      const text = this.text();
-      outputs.push(text === "" ? [kind, ...numbers] : [kind, ...numbers, text]);
+      const named = kind === "Joined" || (kind === "Subscribe" && numbers[3] === 2);
+      outputs.push(named ? [kind, ...numbers, this.text()] : [kind, ...numbers]);
     }
   }
 
@@ -70,7 +72,7 @@ class Client {
     client.drain();
     client.tell("handle_opened", 1, STAYWIRE);
     client.drain();
-    client.tell("handle_welcome", 1, 30_000, 10_000, NONE, "ann", "store-1", 60_000);
+    client.tell("handle_welcome", 1, 30_000, 10_000, NONE, "ann", "store-1", 60_000, 1_000);
     client.drain();
     return client;
   }
@@ -93,15 +95,15 @@ test("a life from connecting to closing", () => {
   assert.equal(client.timeout, undefined, "nothing to wait for");
 
   client.tell("connect");
-  assert.deepEqual(client.drain(), [["StateChanged", 1, 100, 0, 0], ["Open", 1, 1]]);
+  assert.deepEqual(client.drain(), [["StateChanged", 1, 100], ["Open", 1, 1]]);
   assert.equal(client.timeout, 10_000, "the deadline of the connect");
 
   client.time = 100;
   client.tell("handle_opened", 1, STAYWIRE);
   assert.deepEqual(client.drain(), [["Hello", 1, 1], ["Subscribe", 1, 1, 1, 1, 50]]);
 
-  client.tell("handle_welcome", 1, 30_000, 10_000, NONE, "ann", "store-1", 60_000);
-  assert.deepEqual(client.drain(), [["StateChanged", 2, 101, 0, 0]]);
+  client.tell("handle_welcome", 1, 30_000, 10_000, NONE, "ann", "store-1", 60_000, 1_000);
+  assert.deepEqual(client.drain(), [["StateChanged", 2, 101]]);
   assert.equal(client.tell("state"), 2);
 
   assert.equal(client.tell("position", 1), NONE);
@@ -124,7 +126,7 @@ test("a life from connecting to closing", () => {
   assert.deepEqual(client.drain(), [
     ["Close", 1, 1],
     ["RoomFailed", 1, 2],
-    ["StateChanged", 5, 300, 0, 0],
+    ["StateChanged", 5, 300],
   ]);
   assert.equal(client.timeout, undefined);
   client.tell("free");
@@ -173,6 +175,9 @@ test("what is published is sent in order and answered once", () => {
   client.tell("handle_timeout");
   assert.deepEqual(client.drain(), [["CallFailed", 4, 1]]);
   client.tell("cancel_call", 4);
+  assert.equal(client.tell("call", false, NONE), 5);
+  client.tell("abandon", 5);
+  assert.deepEqual(client.drain(), [["Call", 1, 5]]);
   client.tell("close");
   assert.deepEqual(client.drain()[1], ["PublishFailed", 2, 0], "its effect is uncertain");
 });
@@ -196,7 +201,7 @@ test("rooms are refused, left, overflowed and gone on with", () => {
 test("tokens, networks, pings and the server's own wishes reach the engine", () => {
   const client = new Client([0, 2]);
   client.tell("connect");
-  assert.deepEqual(client.drain(), [["StateChanged", 1, 100, 0, 0], ["NeedToken", 1]]);
+  assert.deepEqual(client.drain(), [["StateChanged", 1, 100], ["NeedToken", 1]]);
   client.tell("handle_token_failed", 1);
   assert.equal(client.drain()[0][2], 221);
   client.time = client.timeout;
@@ -206,7 +211,7 @@ test("tokens, networks, pings and the server's own wishes reach the engine", () 
   assert.deepEqual(client.drain(), [["Open", 1, 1]]);
   client.tell("handle_opened", 1, STAYWIRE);
   client.tell("handle_heard", 1);
-  client.tell("handle_welcome", 1, NONE, NONE, 1_800_000, "ann", "store-1", 60_000);
+  client.tell("handle_welcome", 1, NONE, NONE, 1_800_000, "ann", "store-1", 60_000, 1_000);
   client.drain();
   client.tell("handle_ping", 1);
   assert.deepEqual(client.drain(), [["Pong", 1]]);
@@ -235,7 +240,7 @@ test("a plain server gets no rooms, and a refused fixed token closes", () => {
   client.tell("join", 0, 0, "");
   assert.deepEqual(client.drain(), [["RoomFailed", 1, 1]]);
   client.tell("handle_closed", 1, UNAUTHORIZED, NONE);
-  assert.deepEqual(client.drain(), [["StateChanged", 5, 220, 0, 0]]);
+  assert.deepEqual(client.drain(), [["StateChanged", 5, 220]]);
 });
 
 test("clients don't touch each other, and one that was freed traps", () => {
