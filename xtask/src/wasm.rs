@@ -117,6 +117,8 @@ fn build(repo: &Repo) -> Result<Package, String> {
     let module = package.join("staywire_bg.wasm");
     let mut shrink = Command::new("node");
     shrink.arg(wasm_opt).arg("-Oz").args(WASM_FEATURES);
+    // Twice would find more than once, and nothing reads the list of features after this.
+    shrink.args(["--converge", "-ocimfs", "20", "--strip-target-features"]);
     sh::run(shrink.arg(&module).arg("-o").arg(&module))?;
 
     // Without this, Node.js older than 22 takes the JavaScript for CommonJS.
