@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::outbox::Memory;
-use super::rooms::{Epoch, RoomId};
+use super::output::Subscribe;
+use super::rooms::{Epoch, From, Room, RoomId};
 use super::time::Time;
 use super::timers::Timer;
 
@@ -62,6 +63,17 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Subscribes to a room from where it stands; what the server is to be told.
+    pub(crate) fn subscribe(&mut self, id: u32, room: &Room) -> Subscribe {
+        let from = room.from();
+        let reached = match &from {
+            From::Position { offset, .. } => *offset,
+            From::Tip | From::History(_) => 0,
+        };
+        self.subscriptions.push(Subscription { id, room: room.id, epoch: None, reached });
+        Subscribe { subscription: id, room: room.id, from }
+    }
+
     pub(crate) fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
         let index = self.subscriptions.binary_search_by_key(&id, |s| s.id).ok()?;
         Some(&mut self.subscriptions[index])
