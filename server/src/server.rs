@@ -106,7 +106,7 @@ impl Server {
         };
         let hub = Arc::new(Hub::new(bus.clone() as Arc<dyn Bus>, history));
         let mut providers = ProviderRegistry::new();
-        providers.insert(Arc::new(OfflineProvider::new(config.ai.offline.clone())?));
+        providers.insert(Arc::new(OfflineProvider::new(config.ai.offline)?));
         let provider = providers.find(&config.ai.provider)?;
         let ai = Arc::new(AiService::new(hub.clone(), provider, config.ai.clone()));
         let services = AllServices::new(hub.clone(), ai.clone(), gate.places().clone());

@@ -37,7 +37,7 @@ impl LinkEvent {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
-            Self::Heard | Self::Closed(_) => 0,
+            Self::Heard | Self::Unreadable(_) | Self::Closed(_) => 0,
         }
     }
 }
