@@ -42,8 +42,9 @@ pub(crate) struct Subscription {
     pub(crate) room: RoomId,
     /// Bound by the server's answer; until then nothing on it can be placed.
     pub(crate) epoch: Option<Epoch>,
-    /// How far this subscription has come: the position that was sent with it, then what came.
-    pub(crate) reached: u64,
+    /// How far this subscription has come, and in which log: the position that was sent with it,
+    /// then what came. `None` if it was asked for without a position and is not answered.
+    pub(crate) reached: Option<(Epoch, u64)>,
 }
 
 #[derive(Debug)]
@@ -67,8 +68,8 @@ impl Link {
     pub(crate) fn subscribe(&mut self, id: u32, room: &Room) -> Subscribe {
         let from = room.from();
         let reached = match &from {
-            From::Position { offset, .. } => *offset,
-            From::Tip | From::History(_) => 0,
+            From::Position { epoch, offset } => Some((epoch.clone(), *offset)),
+            From::Tip | From::History(_) => None,
         };
         self.subscriptions.push(Subscription { id, room: room.id, epoch: None, reached });
         Subscribe { subscription: id, room: room.id, from }
