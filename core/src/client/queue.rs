@@ -1,7 +1,8 @@
 //! What waits for the application: bounded, and never silently dropped.
 //!
-//! A room's queue that overflows is dropped whole and fetched again from the last event that was
-//! handed over; a queue of events that can't be fetched again turns what it drops into a gap.
+//! A room's queue that overflows takes no more until the application has emptied it, and the rest is
+//! fetched again from the last event in it: each round brings the application forward, however
+//! little fits. A queue of events that can't be fetched again turns what it drops into a gap.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +37,9 @@ struct RoomState {
     bytes: usize,
     /// The last event that the application took.
     handed: (Arc<str>, u64),
-    /// The queue was dropped; the room goes on when the application has taken everything.
+    /// The last event that was queued.
+    last: (Arc<str>, u64),
+    /// Something didn't fit; the room goes on when the application has taken everything.
     paused: bool,
     ended: Option<JoinError>,
     waker: Option<Waker>,
@@ -64,11 +67,13 @@ impl RoomQueue {
 
     /// The room's place in its log, before any event was handed over.
     pub(super) fn begin(&self, epoch: Arc<str>, offset: u64) {
-        lock(&self.state).handed = (epoch, offset);
+        let mut state = lock(&self.state);
+        state.last = (epoch.clone(), offset);
+        state.handed = (epoch, offset);
     }
 
-    /// Queues events. `Some` if they don't fit: the queue was dropped, and this is the last event
-    /// that was handed over.
+    /// Queues events. `Some` if they don't fit: they must be fetched again after this one, the last
+    /// that was queued.
     pub(super) fn push(&self, epoch: &Arc<str>, events: Vec<Event>) -> Option<(Arc<str>, u64)> {
         let mut state = lock(&self.state);
         if state.paused {
@@ -77,15 +82,17 @@ impl RoomQueue {
         let bytes: usize = events.iter().map(Event::size).sum();
         let fits = state.items.len() + events.len() <= self.bounds.events
             && state.bytes + bytes <= self.bounds.bytes;
-        // One batch is always let in, however large, or it could never be delivered.
-        if !fits && !state.items.is_empty() {
-            state.items.clear();
-            state.bytes = 0;
+        // One batch is always let in, however large, or it could never be delivered; a gap before it
+        // comes with it each time.
+        if !fits && state.bytes > 0 {
             state.paused = true;
             wake(&mut state);
-            return Some(state.handed.clone());
+            return Some(state.last.clone());
         }
         state.bytes += bytes;
+        if let Some(offset) = events.last().and_then(Event::offset) {
+            state.last = (epoch.clone(), offset);
+        }
         let items = events.into_iter().map(|event| Item::Event { epoch: epoch.clone(), event });
         state.items.extend(items);
         wake(&mut state);
@@ -94,6 +101,13 @@ impl RoomQueue {
 
     pub(super) fn push_gap(&self, gap: Gap) {
         let mut state = lock(&self.state);
+        if state.paused {
+            // It lies behind what must be fetched again, and will be said again with it.
+            return;
+        }
+        if gap.to > 0 {
+            state.last.1 = gap.to;
+        }
         // Neighbours become one, so that gaps that nobody reads take no room.
         match state.items.back_mut() {
             Some(Item::Gap(last)) if last.to > 0 && gap.from == last.to + 1 => last.to = gap.to,
