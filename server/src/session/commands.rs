@@ -69,7 +69,7 @@ impl Session {
             }
             ClientFrame::Publish { id, room, publish } => {
                 self.liveness.busy(now_ms);
-                let answer = self.publish(&room, &publish, payload, allowed, now_ms).await;
+                let answer = self.publish(&room, &publish, payload, allowed, now_ms).await?;
                 self.answer(id, answer);
                 Ok(())
             }
@@ -181,6 +181,8 @@ impl Session {
         self.out.frame(encode_frame("refused", None, Some(&refused)));
     }
 
+    /// What to answer. Where the store can't be reached, nothing: any answer would be final, and
+    /// whether it took effect is unknown. The connection ends, and the client sends it again.
     async fn publish(
         &mut self,
         room: &str,
@@ -188,7 +190,7 @@ impl Session {
         payload: Option<Bytes>,
         allowed: Result<(), Refusal>,
         now_ms: u64,
-    ) -> Result<Box<RawValue>, Refusal> {
+    ) -> Result<Result<Box<RawValue>, Refusal>, Refusal> {
         let identity = &self.caller.identity;
         let stamp = Stamp {
             subject: format!("{}/{}", identity.tenant, identity.subject),
@@ -199,7 +201,7 @@ impl Session {
         // A repeat is answered as the first was, even where the answer would be another now.
         match bus.recall(&stamp).await.map_err(|error| unavailable(&error))? {
             Known::New => {}
-            known => return reply_to(known),
+            known => return Ok(reply_to(known)),
         }
         let event = allowed.and_then(|()| self.check_publish(room, publish));
         let event = match event {
@@ -212,12 +214,12 @@ impl Session {
                     retry_after_ms: body.retry_after_ms,
                 };
                 bus.refuse(&stamp, reply, now_ms).await.map_err(|error| unavailable(&error))?;
-                return Err(refusal);
+                return Ok(Err(refusal));
             }
         };
         let key = RoomKey::new(&identity.tenant, room);
         let known = self.shared.hub.publish(&key, event, Some(&stamp)).await;
-        reply_to(known.map_err(|error| unavailable(&error))?)
+        known.map(reply_to).map_err(|error| unavailable(&error))
     }
 
     fn check_publish(
