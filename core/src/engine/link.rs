@@ -50,6 +50,8 @@ pub(crate) struct Link {
     pub(crate) phase: Phase,
     pub(crate) role: Role,
     pub(crate) last_heard: Time,
+    /// When it was last asked whether anybody is there.
+    pub(crate) pinged: Time,
     /// Sorted by id, since ids only grow.
     pub(crate) subscriptions: Vec<Subscription>,
 }
@@ -122,6 +124,7 @@ impl Links {
             phase: Phase::Dialing,
             role,
             last_heard: now,
+            pinged: now,
             subscriptions: Vec::new(),
         });
         Some((slot, id))

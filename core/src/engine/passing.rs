@@ -60,7 +60,7 @@ impl Engine {
 
     /// Pings a link that was silent for the interval; one that was not is looked at again later.
     fn ping(&mut self, slot: Slot, now: Now) {
-        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else {
+        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get_mut(slot)) else {
             return;
         };
         let (id, quiet_until) = (link.id, link.last_heard + heartbeat.interval);
@@ -68,18 +68,19 @@ impl Engine {
             self.timers.set(slot.ping_timer(), quiet_until);
             return;
         }
+        link.pinged = now.time;
         self.send(id, Outgoing::Ping);
         self.timers.set(slot.dead_timer(), now.time + heartbeat.timeout);
     }
 
-    /// Drops a link that didn't answer its ping.
+    /// Drops a link on which nothing was heard since its ping; one that answered is due for another
+    /// where the timeout is longer than the interval.
     fn judge(&mut self, slot: Slot, now: Now) {
-        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else {
+        let Some(link) = self.links.get(slot) else {
             return;
         };
-        let quiet_until = link.last_heard + heartbeat.interval;
-        if now.time < quiet_until {
-            self.timers.set(slot.ping_timer(), quiet_until);
+        if link.last_heard >= link.pinged {
+            self.ping(slot, now);
         } else {
             self.drop_link(slot, Cause::PeerDead, now);
         }
@@ -123,6 +124,9 @@ impl Engine {
             return;
         }
         if let Some(slot) = self.links.find(link) {
+            if let Some(link) = self.links.get_mut(slot) {
+                link.pinged = now.time;
+            }
             // Silence in sleep is no fault of the peer.
             let allowed = self.heartbeat.map_or(Millis(0), |heartbeat| heartbeat.timeout);
             self.timers.clear(slot.ping_timer());
