@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 
 use super::config::{OnOverflow, OutboxConfig};
 use super::link::LinkId;
-use super::time::{Millis, Time};
+use super::time::{Millis, Now};
 
 #[derive(Debug)]
 struct Entry {
@@ -22,7 +22,8 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
     Never,
-    First(Time),
+    /// Both clocks: one of them may stop in sleep, which the server's memory does not.
+    First(Now),
     /// Under a store that is gone.
     Forgotten,
 }
@@ -122,7 +123,7 @@ impl Outbox {
     }
 
     /// The next entry that isn't on its way over `link`, in order.
-    pub(crate) fn send_next(&mut self, link: LinkId, now: Time) -> Option<Next> {
+    pub(crate) fn send_next(&mut self, link: LinkId, now: Now) -> Option<Next> {
         let index = self.entries.iter().position(|entry| entry.on.is_none())?;
         let window = self.memory.as_ref().map_or(Millis(0), |memory| memory.window);
         let entry = &mut self.entries[index];
@@ -185,7 +186,12 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use super::super::time::{Time, WallTime};
     use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now { time: Time(ms), wall: WallTime(ms) }
+    }
 
     fn outbox(on_overflow: OnOverflow) -> Outbox {
         Outbox::new(OutboxConfig { max_entries: 2, max_bytes: 100, on_overflow })
@@ -202,7 +208,7 @@ mod tests {
         outbox.add(1, 10, true);
         outbox.add(2, 10, true);
         for link in [LinkId(1), LinkId(2)] {
-            let now = Time(u64::from(link.0));
+            let now = at(u64::from(link.0));
             assert_eq!(outbox.send_next(link, now), Some(Next::Publish { id: 1, sequence: 1 }));
             assert_eq!(outbox.send_next(link, now), Some(Next::Publish { id: 2, sequence: 2 }));
             assert_eq!(outbox.send_next(link, now), None);
@@ -217,23 +223,35 @@ mod tests {
         let mut late = outbox(OnOverflow::Reject);
         greet(&mut late, "s");
         late.add(1, 10, true);
-        late.send_next(LinkId(1), Time(0));
+        late.send_next(LinkId(1), at(0));
         late.resend();
-        assert_eq!(late.send_next(LinkId(2), Time(1_000)), Some(Next::Uncertain { id: 1 }));
+        assert_eq!(late.send_next(LinkId(2), at(1_000)), Some(Next::Uncertain { id: 1 }));
 
         let mut lost = outbox(OnOverflow::Reject);
         greet(&mut lost, "s");
         lost.add(1, 10, true);
         lost.add(2, 10, true);
-        lost.send_next(LinkId(1), Time(0));
+        lost.send_next(LinkId(1), at(0));
         lost.resend();
         greet(&mut lost, "another");
-        assert_eq!(lost.send_next(LinkId(2), Time(1)), Some(Next::Uncertain { id: 1 }));
+        assert_eq!(lost.send_next(LinkId(2), at(1)), Some(Next::Uncertain { id: 1 }));
         assert_eq!(
-            lost.send_next(LinkId(2), Time(1)),
+            lost.send_next(LinkId(2), at(1)),
             Some(Next::Publish { id: 2, sequence: 2 }),
             "what was never sent is safe to send"
         );
+    }
+
+    #[test]
+    fn the_server_forgets_while_the_machine_sleeps() {
+        let mut outbox = outbox(OnOverflow::Reject);
+        greet(&mut outbox, "s");
+        outbox.add(1, 1, true);
+        outbox.send_next(LinkId(1), at(0));
+        outbox.resend();
+        // The monotonic clock stood still.
+        let woke = Now { time: Time(1), wall: WallTime(60_000) };
+        assert_eq!(outbox.send_next(LinkId(2), woke), Some(Next::Uncertain { id: 1 }));
     }
 
     #[test]
@@ -249,10 +267,10 @@ mod tests {
         greet(&mut drop, "s");
         drop.add(1, 10, true);
         drop.add(2, 10, true);
-        drop.send_next(LinkId(1), Time(0));
+        drop.send_next(LinkId(1), at(0));
         assert_eq!(drop.make_room(10), Ok(Some(2)), "a sent one may have taken effect: it stays");
         drop.add(3, 10, true);
-        drop.send_next(LinkId(1), Time(0));
+        drop.send_next(LinkId(1), at(0));
         assert_eq!(drop.make_room(10), Err(OutboxFull { bytes: false }));
         assert_eq!(drop.make_room(101), Err(OutboxFull { bytes: false }));
     }

@@ -17,7 +17,7 @@ impl Engine {
             return;
         };
         let plain = self.proven == Some(Wire::Plain);
-        while let Some(next) = self.outbox.send_next(link, now.time) {
+        while let Some(next) = self.outbox.send_next(link, now) {
             match next {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
                 Next::Publish { id, .. } if plain => {
