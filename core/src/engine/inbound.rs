@@ -115,10 +115,11 @@ impl Engine {
             return;
         };
         let epoch = Epoch::from(binding.epoch);
-        // Only the first answer can be held against the position that was asked with.
-        let asked_from = match &subscription.epoch {
-            None => subscription.asked_from,
-            Some(_) => 0,
+        // Only the first answer can be held against the position that was asked with, and only in
+        // the log that the position belongs to: the room may have moved to the new one already.
+        let asked_from = match (&subscription.epoch, &subscription.asked) {
+            (None, Some((asked, offset))) if *asked == epoch => *offset,
+            _ => 0,
         };
         subscription.epoch = Some(epoch.clone());
         let id = subscription.room;

@@ -40,8 +40,8 @@ pub(crate) struct Subscription {
     pub(crate) room: RoomId,
     /// Bound by the server's answer; until then nothing on it can be placed.
     pub(crate) epoch: Option<Epoch>,
-    /// The position that was sent with it.
-    pub(crate) asked_from: u64,
+    /// The position that was sent with it, where one was.
+    pub(crate) asked: Option<(Epoch, u64)>,
 }
 
 #[derive(Debug)]

@@ -58,14 +58,14 @@ impl Engine {
 
     fn record_subscription(&mut self, slot: Slot, room: RoomId) -> Option<Subscribe> {
         let from = self.rooms.get(room)?.from();
-        let asked_from = match &from {
-            From::Position { offset, .. } => *offset,
-            From::Tip | From::History(_) => 0,
+        let asked = match &from {
+            From::Position { epoch, offset } => Some((epoch.clone(), *offset)),
+            From::Tip | From::History(_) => None,
         };
         self.subscriptions += 1;
         let id = self.subscriptions;
         let link = self.links.get_mut(slot)?;
-        link.subscriptions.push(Subscription { id, room, epoch: None, asked_from });
+        link.subscriptions.push(Subscription { id, room, epoch: None, asked });
         Some(Subscribe { subscription: id, room, from })
     }
 
