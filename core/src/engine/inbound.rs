@@ -112,6 +112,9 @@ impl Engine {
             return;
         };
         let Some(subscription) = entry.subscription(binding.subscription) else {
+            // The room was left before its answer came: the link may have waited for nothing else.
+            self.switch_when_resumed(slot, now);
+            self.advance(now);
             return;
         };
         let epoch = Epoch::from(binding.epoch);
@@ -148,7 +151,11 @@ impl Engine {
     ) -> Option<RoomId> {
         let slot = self.links.find(link)?;
         let entry = self.links.get_mut(slot)?;
-        let id = entry.subscription(subscription)?.room;
+        let Some(id) = entry.subscription(subscription).map(|known| known.room) else {
+            self.switch_when_resumed(slot, now);
+            self.advance(now);
+            return None;
+        };
         entry.subscriptions.retain(|known| known.id != subscription);
         self.unsubscribe_everywhere(id);
         match retry_after {
