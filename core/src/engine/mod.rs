@@ -261,6 +261,8 @@ impl Engine {
 
     /// The platform says that the machine or the application woke up.
     pub fn handle_wake(&mut self, now: Now) {
+        // This sleep is known: the next look at the clocks must not find it again, and probe anew.
+        self.sleep.slept(now, None);
         self.woke(now);
         self.advance(now);
     }
