@@ -14,6 +14,7 @@ mod network;
 mod planted;
 mod rng;
 mod run;
+mod scenarios;
 mod schedule;
 mod server;
 mod services;

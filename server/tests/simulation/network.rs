@@ -104,6 +104,11 @@ impl Network {
         self.pipes.len() - 1
     }
 
+    /// Connections that ever were.
+    pub(crate) fn opened(&self) -> usize {
+        self.pipes.len()
+    }
+
     pub(crate) fn pipe(&self, pipe: usize) -> &Pipe {
         &self.pipes[pipe]
     }

@@ -108,7 +108,9 @@ pub(crate) const HEALING_MS: u64 = 120_000;
 /// A world and its faults, from a seed.
 pub(crate) fn setup(rng: &mut Rng, planted: Option<Planted>) -> Setup {
     let interval_ms = rng.pick(&[2_000, 5_000, 10_000, 30_000]);
-    let dedup_ms = rng.pick(&[5_000, 20_000, 600_000]);
+    let timeout_ms = rng.pick(&[1_000, 4_000, 10_000]);
+    // What is remembered outlives what can be on its way over a link that is not called dead.
+    let dedup_ms = (2 * (interval_ms + timeout_ms)).max(rng.pick(&[0, 20_000, 600_000]));
     let slow_lane = rng.percent(5);
     let per_second = |count: u32| count.try_into().expect("it is not 0");
     let limits = LimitsConfig {
@@ -119,7 +121,7 @@ pub(crate) fn setup(rng: &mut Rng, planted: Option<Planted>) -> Setup {
     };
     let cluster = ClusterConfig {
         instances: rng.pick(&[1, 2, 2]),
-        heartbeat: HeartbeatConfig { interval_ms, timeout_ms: rng.pick(&[1_000, 4_000, 10_000]) },
+        heartbeat: HeartbeatConfig { interval_ms, timeout_ms },
         limits,
         history_events: rng.pick(&[4, 20, 1_000]),
         history_age_ms: rng.pick(&[15_000, 86_400_000, 86_400_000]),

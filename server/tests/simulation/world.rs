@@ -12,7 +12,7 @@ use crate::model::Truth;
 use crate::network::{End, Network, Pace};
 use crate::planted::Planted;
 use crate::rng::Rng;
-use crate::schedule::Fault;
+use crate::schedule::{Break, Fault};
 use crate::server::{Cluster, ClusterConfig};
 use crate::trace::Trace;
 
@@ -27,6 +27,25 @@ pub(crate) struct Setup {
     /// Events that wait for a slow application at most.
     pub(crate) client_queue: usize,
     pub(crate) planted: Option<Planted>,
+}
+
+/// When a link is killed, against a message that the server sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The message was not sent yet.
+    Before,
+    /// It is on its way, and lost.
+    Inside,
+    /// It arrived.
+    After,
+}
+
+/// Kills a client's links at one message of all that are sent to clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kill {
+    pub(crate) message: u64,
+    pub(crate) moment: Moment,
+    pub(crate) tell: Break,
 }
 
 /// What is due at a time.
@@ -125,6 +144,7 @@ pub(crate) struct World {
     pub(crate) acting_until: u64,
     /// Messages to clients so far, for faults that are planted or placed at one of them.
     pub(crate) to_clients: u64,
+    pub(crate) kills: Vec<Kill>,
     pub(crate) revoked_before: u64,
     pub(crate) planted_done: bool,
     pub(crate) fed: u64,
@@ -161,6 +181,7 @@ impl World {
             violations: Vec::new(),
             acting_until: 0,
             to_clients: 0,
+            kills: Vec::new(),
             revoked_before: 0,
             planted_done: false,
             fed: 0,
@@ -203,15 +224,6 @@ impl World {
             self.serve_ready();
         }
         self.now = self.now.max(until);
-    }
-
-    /// Lets one thing happen; false when nothing is due up to `until`.
-    pub(crate) fn step(&mut self, until: u64) -> bool {
-        match self.queue.peek() {
-            Some(Reverse(due)) if due.at <= until => self.run_until(due.at),
-            _ => return false,
-        }
-        true
     }
 
     fn happen(&mut self, event: Event) {
