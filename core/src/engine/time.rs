@@ -53,6 +53,14 @@ pub struct Now {
     pub wall: WallTime,
 }
 
+impl Now {
+    /// The span from `earlier` to this point by the clock that saw more of it pass.
+    pub(crate) fn since(self, earlier: Self) -> Millis {
+        let wall = self.wall.0.saturating_sub(earlier.wall.0);
+        self.time.since(earlier.time).max(Millis(wall))
+    }
+}
+
 /// Notices that the machine slept, whichever way its monotonic clock behaves in sleep.
 #[derive(Debug, Default)]
 pub(crate) struct SleepWatch {
