@@ -48,10 +48,21 @@ struct RoomState {
     /// The last event that was handed over. The events of one item are handed over together: the
     /// application gets them before anything that is fetched again.
     handed: (Arc<str>, u64),
-    /// The queue was dropped; the room goes on when the application has taken everything.
-    paused: bool,
+    pause: Pause,
     ended: Option<JoinError>,
     waker: Option<Waker>,
+}
+
+/// What follows when a queue was dropped. Nothing is let in meanwhile: it was decided upon before
+/// the room went back, and would come twice.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    #[default]
+    Off,
+    /// The application has not taken all that was left.
+    Dropped,
+    /// It has, and the connection's task has not heard of it.
+    CaughtUp,
 }
 
 /// The queue of one room.
@@ -83,7 +94,7 @@ impl RoomQueue {
     /// that was handed over.
     pub(super) fn push(&self, epoch: &Arc<str>, events: Vec<Event>) -> Option<(Arc<str>, u64)> {
         let mut state = lock(&self.state);
-        if state.paused || events.is_empty() {
+        if state.pause != Pause::Off || events.is_empty() {
             return None;
         }
         let bytes = size(&events);
@@ -95,7 +106,7 @@ impl RoomQueue {
             let keep = usize::from(matches!(state.items.front(), Some(Item::Snapshot(_))));
             state.items.truncate(keep);
             (state.events, state.bytes) = (0, 0);
-            state.paused = true;
+            state.pause = Pause::Dropped;
             wake(&mut state);
             return Some(state.handed.clone());
         }
@@ -104,6 +115,11 @@ impl RoomQueue {
         state.items.push_back(Item::Events { epoch: epoch.clone(), events });
         wake(&mut state);
         None
+    }
+
+    /// The room goes on after a drop: what comes from now on is let in.
+    pub(super) fn go_on(&self) {
+        lock(&self.state).pause = Pause::Off;
     }
 
     /// Queues a gap; behind it the room stands at `offset` of `epoch`.
@@ -166,8 +182,8 @@ impl RoomQueue {
         if state.ended.is_some() {
             return Poll::Ready(Taken::Ended);
         }
-        if state.paused {
-            state.paused = false;
+        if state.pause == Pause::Dropped {
+            state.pause = Pause::CaughtUp;
             return Poll::Ready(Taken::CaughtUp);
         }
         state.waker = Some(cx.waker().clone());
