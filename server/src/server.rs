@@ -106,7 +106,7 @@ impl Server {
         };
         let hub = Arc::new(Hub::new(bus.clone() as Arc<dyn Bus>, history));
         let mut providers = ProviderRegistry::new();
-        providers.insert(Arc::new(OfflineProvider::new(config.ai.offline.clone())?));
+        providers.insert(Arc::new(OfflineProvider::new(config.ai.offline)?));
         let provider = providers.find(&config.ai.provider)?;
         let ai = Arc::new(AiService::new(hub.clone(), provider, config.ai.clone()));
         let services = AllServices::new(hub.clone(), ai.clone(), gate.places().clone());
@@ -132,6 +132,10 @@ impl Server {
             started_ms: unix_ms(),
             config,
         });
+        // From the start, or what happens before the first look at the figures is in none.
+        if crate::http::recorder().is_none() {
+            tracing::warn!("another part of this program keeps the figures; /metrics has none");
+        }
         let housekeeping = tokio::spawn(keep_house(parts.clone()));
         let app = crate::http::router(parts.clone());
         let mut closing = parts.phase.subscribe();

@@ -3,6 +3,7 @@
 //! Never does a check itself: every suite is a function in another file. A suite is skipped only for
 //! something this machine could not have; a tool that is merely missing is a failure that names it.
 
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::counts::Counts;
@@ -13,6 +14,8 @@ use crate::{deny, hygiene, layers, lint, unit, version, wasm};
 pub(crate) struct Context<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) soak: bool,
+    /// Two suites need it, and it takes long to build.
+    pub(crate) wasm_package: OnceCell<Result<wasm::Package, String>>,
 }
 
 /// How a suite ended, when it could run at all; `Err` is one failed check.
@@ -32,7 +35,7 @@ struct Suite {
 }
 
 /// In order of cost, so that a slip shows in seconds and not after the long ones.
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     Suite { name: "format", proves: "rustfmt would change nothing", run: lint::format },
     Suite {
         name: "layers",
@@ -76,6 +79,11 @@ const SUITES: [Suite; 11] = [
         run: wasm::size,
     },
     Suite {
+        name: "wasm",
+        proves: "the browser's module works, driven by its own JavaScript",
+        run: wasm::face,
+    },
+    Suite {
         name: "deny",
         proves: "every dependency has a known source and licence",
         run: deny::suite,
@@ -97,7 +105,7 @@ pub(crate) fn run(repo: &Repo, args: &[String]) -> Result<(), String> {
         }
         return Ok(());
     }
-    let context = Context { repo, soak: options.soak };
+    let context = Context { repo, soak: options.soak, wasm_package: OnceCell::new() };
     let mut reports = Vec::new();
     for suite in SUITES.iter().filter(|suite| options.wants(suite.name)) {
         println!("\n== {}: {}", suite.name, suite.proves);

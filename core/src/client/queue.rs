@@ -1,7 +1,8 @@
 //! What waits for the application: bounded, and never silently dropped.
 //!
-//! A room's queue that overflows is dropped whole and fetched again from the last event that was
-//! handed over; a queue of events that can't be fetched again turns what it drops into a gap.
+//! A room's queue that overflows takes no more until the application has emptied it, and the rest
+//! is fetched again from the last event in it: each round brings the application forward, however
+//! little fits. A queue of events that can't be fetched again turns what it drops into a gap.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,19 +49,21 @@ struct RoomState {
     /// The last event that was handed over. The events of one item are handed over together: the
     /// application gets them before anything that is fetched again.
     handed: (Arc<str>, u64),
+    /// The last event that was queued.
+    last: (Arc<str>, u64),
     pause: Pause,
     ended: Option<JoinError>,
     waker: Option<Waker>,
 }
 
-/// What follows when a queue was dropped. Nothing is let in meanwhile: it was decided upon before
+/// What follows when something didn't fit. Nothing is let in meanwhile: it was decided upon before
 /// the room went back, and would come twice.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Pause {
     #[default]
     Off,
-    /// The application has not taken all that was left.
-    Dropped,
+    /// The application has not taken everything.
+    Full,
     /// It has, and the connection's task has not heard of it.
     CaughtUp,
 }
@@ -81,17 +84,22 @@ pub(super) enum Taken {
 }
 
 impl RoomQueue {
+    /// Events from which on a run is long enough.
+    const RUN: usize = 64;
+
     pub(super) fn new(bounds: Bounds) -> Self {
         Self { state: Arc::default(), bounds }
     }
 
     /// The room's place in its log, before any event was handed over.
     pub(super) fn begin(&self, epoch: Arc<str>, offset: u64) {
-        lock(&self.state).handed = (epoch, offset);
+        let mut state = lock(&self.state);
+        state.last = (epoch.clone(), offset);
+        state.handed = (epoch, offset);
     }
 
-    /// Queues events. `Some` if they don't fit: the queue was dropped, and this is the last event
-    /// that was handed over.
+    /// Queues events. `Some` if they don't fit: they must be fetched again after this one, the
+    /// last that was queued.
     pub(super) fn push(&self, epoch: &Arc<str>, events: Vec<Event>) -> Option<(Arc<str>, u64)> {
         let mut state = lock(&self.state);
         if state.pause != Pause::Off || events.is_empty() {
@@ -100,24 +108,32 @@ impl RoomQueue {
         let bytes = size(&events);
         let fits = state.events + events.len() <= self.bounds.events
             && state.bytes + bytes <= self.bounds.bytes;
-        // One batch is always let in, however large, or it could never be delivered.
-        if !fits && !state.items.is_empty() {
-            // The state that an application begins with is never sent again for events alone.
-            let keep = usize::from(matches!(state.items.front(), Some(Item::Snapshot(_))));
-            state.items.truncate(keep);
-            (state.events, state.bytes) = (0, 0);
-            state.pause = Pause::Dropped;
+        // One batch is always let in, however large, or it could never be delivered; a gap or a
+        // state before it comes with it each time.
+        if !fits && state.bytes > 0 {
+            state.pause = Pause::Full;
             wake(&mut state);
-            return Some(state.handed.clone());
+            return Some(state.last.clone());
         }
         state.events += events.len();
         state.bytes += bytes;
-        state.items.push_back(Item::Events { epoch: epoch.clone(), events });
+        if let Some(offset) = events.last().and_then(Event::offset) {
+            state.last = (epoch.clone(), offset);
+        }
+        match state.items.back_mut() {
+            // Frames of one event each become a run as well, taken with one look.
+            Some(Item::Events { epoch: known, events: waiting })
+                if Arc::ptr_eq(known, epoch) && waiting.len() < Self::RUN =>
+            {
+                waiting.extend(events);
+            }
+            _ => state.items.push_back(Item::Events { epoch: epoch.clone(), events }),
+        }
         wake(&mut state);
         None
     }
 
-    /// The room goes on after a drop: what comes from now on is let in.
+    /// The room goes on: what comes from now on is let in.
     pub(super) fn go_on(&self) {
         lock(&self.state).pause = Pause::Off;
     }
@@ -125,6 +141,11 @@ impl RoomQueue {
     /// Queues a gap; behind it the room stands at `offset` of `epoch`.
     pub(super) fn push_gap(&self, gap: Gap, epoch: Arc<str>, offset: u64) {
         let mut state = lock(&self.state);
+        if state.pause != Pause::Off {
+            // It lies behind what must be fetched again, and will be said again with it.
+            return;
+        }
+        state.last = (epoch.clone(), offset);
         // Neighbours become one, so that gaps that nobody reads take no room.
         match state.items.back_mut() {
             Some(Item::Gap { gap: last, offset: behind, .. })
@@ -182,7 +203,7 @@ impl RoomQueue {
         if state.ended.is_some() {
             return Poll::Ready(Taken::Ended);
         }
-        if state.pause == Pause::Dropped {
+        if state.pause == Pause::Full {
             state.pause = Pause::CaughtUp;
             return Poll::Ready(Taken::CaughtUp);
         }

@@ -28,15 +28,25 @@ impl StateWatch {
     ///
     /// Dropping the future loses nothing.
     pub async fn changed(&mut self) -> Option<State> {
+        let closed = matches!(self.get(), State::Closed { .. });
+        if closed && !self.receiver.has_changed().unwrap_or(true) {
+            return None;
+        }
         self.receiver.changed().await.ok()?;
         Some(*self.receiver.borrow_and_update())
     }
 
-    /// Waits until the state is as wished; `None` if it never will be.
+    /// Waits until the state is as wished; `None` if it never will be, since the client closed.
     ///
     /// Dropping the future loses nothing.
-    pub async fn wait_for(&mut self, wish: impl FnMut(&State) -> bool) -> Option<State> {
-        self.receiver.wait_for(wish).await.ok().map(|state| *state)
+    pub async fn wait_for(&mut self, mut wish: impl FnMut(&State) -> bool) -> Option<State> {
+        let mut granted = false;
+        let look = |state: &State| {
+            granted = wish(state);
+            granted || matches!(state, State::Closed { .. })
+        };
+        let state = *self.receiver.wait_for(look).await.ok()?;
+        granted.then_some(state)
     }
 
     /// When the next attempt starts, on tokio's clock; `None` while none is planned.

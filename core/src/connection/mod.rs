@@ -255,6 +255,13 @@ impl Connection {
         self.engine.handle_heard(link, now);
     }
 
+    /// What arrived is no WebSocket message, or one beyond the limit: the link can't go on.
+    pub fn handle_unreadable(&mut self, link: LinkId, reason: String, now: Now) {
+        if self.has_link(link) {
+            self.settle(link, Err(WireError::NotAMessage { reason }), now);
+        }
+    }
+
     /// A text message arrived.
     pub fn handle_text(&mut self, link: LinkId, text: &Bytes, now: Now) {
         let Some(wire) = self.wire_of(link) else {

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message as WsMessage, Utf8Bytes};
@@ -24,6 +26,8 @@ pub(super) enum LinkEvent {
     Text(Bytes),
     Binary(Bytes),
     Heard,
+    /// What came is no WebSocket message, for this reason; nothing more can be read.
+    Unreadable(String),
     /// It is over, with the peer's close code if it gave one.
     Closed(Option<u16>),
 }
@@ -33,7 +37,7 @@ impl LinkEvent {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
-            Self::Heard | Self::Closed(_) => 0,
+            Self::Heard | Self::Unreadable(_) | Self::Closed(_) => 0,
         }
     }
 }
@@ -104,6 +108,9 @@ impl Link {
         loop {
             return match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => Poll::Pending,
+                Poll::Ready(Some(Err(error))) if !self.closing && is_violation(&error) => {
+                    Poll::Ready(LinkEvent::Unreadable(error.to_string()))
+                }
                 Poll::Ready(None | Some(Err(_))) => Poll::Ready(LinkEvent::Closed(self.close_code)),
                 Poll::Ready(Some(Ok(message))) => match message {
                     WsMessage::Close(frame) => {
@@ -155,5 +162,14 @@ impl Link {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the peer broke the rules of WebSocket, or of this client; else the way there broke.
+fn is_violation(error: &WsError) -> bool {
+    match error {
+        WsError::Capacity(_) | WsError::Utf8(_) => true,
+        WsError::Protocol(error) => !matches!(error, ProtocolError::ResetWithoutClosingHandshake),
+        _ => false,
     }
 }

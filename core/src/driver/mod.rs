@@ -15,9 +15,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -101,7 +99,7 @@ pub(crate) async fn run<A: App>(
         clock,
         credential,
         links: Vec::new(),
-        dials: FuturesUnordered::new(),
+        dials: Vec::new(),
         token: None,
         abandoned: false,
         turn: 0,
@@ -109,7 +107,7 @@ pub(crate) async fn run<A: App>(
     driver.run().await;
 }
 
-type DialFuture = BoxFuture<'static, (LinkId, Result<Opened, DialFailure>)>;
+type DialFuture = BoxFuture<'static, Result<Opened, DialFailure>>;
 
 struct Driver<A: App> {
     app: A,
@@ -119,7 +117,7 @@ struct Driver<A: App> {
     clock: Clock,
     credential: Option<Credential>,
     links: Vec<Link>,
-    dials: FuturesUnordered<DialFuture>,
+    dials: Vec<(LinkId, DialFuture)>,
     token: Option<(TokenRequest, BoxFuture<'static, Result<Credential, ProviderError>>)>,
     /// Every handle is gone.
     abandoned: bool,
@@ -186,7 +184,7 @@ impl<A: App> Driver<A> {
                 Action::Open { link, offer_staywire } => {
                     let token = self.credential.as_ref().map(|credential| credential.value.clone());
                     let dial = dial::open(self.dial.clone(), token, offer_staywire);
-                    self.dials.push(Box::pin(async move { (link, dial.await) }));
+                    self.dials.push((link, Box::pin(dial)));
                 }
                 Action::Transmit { link, message } => {
                     if let Some(link) = self.links.iter_mut().find(|known| known.id() == link) {
@@ -212,7 +210,8 @@ impl<A: App> Driver<A> {
         } else {
             self.links.retain(|known| known.id() != link);
         }
-        // A dial in flight can't be picked out of the set; its result is ignored by name.
+        // A dial that hangs would hold its socket for as long as the peer likes.
+        self.dials.retain(|(known, _)| *known != link);
     }
 
     /// Looks at everything that can bring an input: the links last, since they have a turn of
@@ -227,8 +226,11 @@ impl<A: App> Driver<A> {
         {
             return Poll::Ready(command.map_or(Input::Abandoned, Input::Command));
         }
-        if let Poll::Ready(Some((link, result))) = self.dials.poll_next_unpin(cx) {
-            return Poll::Ready(Input::Dialed(link, Box::new(result)));
+        for index in 0..self.dials.len() {
+            if let Poll::Ready(result) = self.dials[index].1.as_mut().poll(cx) {
+                let (link, _) = self.dials.swap_remove(index);
+                return Poll::Ready(Input::Dialed(link, Box::new(result)));
+            }
         }
         if let Some((request, answer)) = &mut self.token
             && let Poll::Ready(answer) = Pin::new(answer).poll(cx)
@@ -286,6 +288,7 @@ impl<A: App> Driver<A> {
             LinkEvent::Text(text) => self.connection.handle_text(link, &text, now),
             LinkEvent::Binary(bytes) => self.connection.handle_binary(link, &bytes, now),
             LinkEvent::Heard => self.connection.handle_heard(link, now),
+            LinkEvent::Unreadable(reason) => self.connection.handle_unreadable(link, reason, now),
             LinkEvent::Closed(code) => {
                 self.links.swap_remove(index);
                 self.connection.handle_closed(link, code, now);

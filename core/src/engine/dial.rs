@@ -293,7 +293,8 @@ impl Engine {
             return;
         }
         match entry.role {
-            Role::Retiring => {}
+            // Idempotent calls that it owed an answer go to the primary.
+            Role::Retiring => self.flush(now),
             Role::Candidate => self.put_off_replacing(failure.retry_after, now),
             Role::Primary => {
                 if entry.phase == Phase::Dialing && self.fall_back(failure.kind) {
@@ -407,7 +408,8 @@ impl Engine {
         match self.end_link(slot, false) {
             Some(Role::Primary) => self.primary_lost(cause, None, now),
             Some(Role::Candidate) => self.put_off_replacing(None, now),
-            Some(Role::Retiring) | None => {}
+            Some(Role::Retiring) => self.flush(now),
+            None => {}
         }
     }
 

@@ -111,11 +111,21 @@ impl Engine {
             return;
         }
         let Some(entry) = self.links.get_mut(slot) else { return };
-        let Some(subscription) = entry.subscription(binding.subscription) else { return };
+        let Some(subscription) = entry.subscription(binding.subscription) else {
+            // The room was left before its answer came: the link may have waited for nothing else.
+            self.switch_when_resumed(slot, now);
+            self.advance(now);
+            return;
+        };
         let epoch = Epoch::from(binding.epoch);
-        let reached = subscription.reached;
         let id = subscription.room;
-        if self.is_ahead(slot, id, &epoch, binding.offset) {
+        // Only within one log can a position be held against a tip.
+        let reached = match &subscription.reached {
+            Some((log, offset)) if *log == epoch => *offset,
+            _ => 0,
+        };
+        let placed = subscription.reached.is_some();
+        if self.ask_again(slot, id, placed, &epoch, binding.offset) {
             return;
         }
         let Some(subscription) =
@@ -123,9 +133,19 @@ impl Engine {
         else {
             return;
         };
+        let placed = subscription.epoch.is_some() || subscription.asked.is_some();
         subscription.epoch = Some(epoch.clone());
-        subscription.reached = binding.offset;
+        subscription.reached = Some((epoch.clone(), binding.offset));
         if let Some(room) = self.rooms.get_mut(id) {
+            let behind = room.epoch.as_ref() != Some(&epoch) || room.position < binding.offset;
+            if !placed && room.epoch.is_some() && behind {
+                // Another link answered the same join first, from an earlier event on. What lies
+                // between is not missing: this link is asked again, now that there is a position.
+                self.unsubscribe_on(slot, id);
+                self.subscribe_on(link, id);
+                self.advance(now);
+                return;
+            }
             let joined = room.epoch.is_none();
             let gap = room.bind(&epoch, reached, binding.offset, binding.tip);
             if joined {
@@ -150,7 +170,11 @@ impl Engine {
     ) -> Option<RoomId> {
         let slot = self.links.find(link)?;
         let entry = self.links.get_mut(slot)?;
-        let id = entry.subscription(subscription)?.room;
+        let Some(id) = entry.subscription(subscription).map(|known| known.room) else {
+            self.switch_when_resumed(slot, now);
+            self.advance(now);
+            return None;
+        };
         entry.subscriptions.retain(|known| known.id != subscription);
         self.unsubscribe_everywhere(id);
         match retry_after {
@@ -183,7 +207,7 @@ impl Engine {
         if let Some(id) = self.current_room(link, subscription)
             && let Some(slot) = self.links.find(link)
             && let Some(epoch) = self.epoch(id)
-            && !self.is_ahead(slot, id, &epoch, to)
+            && !self.ask_again(slot, id, true, &epoch, to)
             && let Some(room) = self.rooms.get_mut(id)
             && let Some(gap) = room.lose(to, reason)
         {
@@ -212,8 +236,9 @@ impl Engine {
             && let Some(slot) = self.links.find(link)
             && let Some(subscription) =
                 self.links.get_mut(slot).and_then(|link| link.subscription(frame.subscription))
+            && let Some((_, reached)) = &mut subscription.reached
         {
-            subscription.reached = last;
+            *reached = last;
         }
         match self.rooms.get_mut(id) {
             Some(room) => room.take(frame.first, frame.count),
@@ -273,17 +298,31 @@ impl Engine {
         }
     }
 
-    /// Whether a candidate would go on behind events that the primary still has to bring: the
-    /// server trimmed the log while the link was being made. Then it is asked again from where
-    /// the room stands now, a few times, before the gap is taken for true.
-    fn is_ahead(&mut self, slot: Slot, room: RoomId, epoch: &Epoch, offset: u64) -> bool {
-        const MOST_RETRIES: u32 = 8;
+    /// Asks a link for a room again, from where the room stands now, rather than to take events
+    /// for lost that another link still brings. True if it did. `placed`: the link was asked with
+    /// a position.
+    ///
+    /// There are two such cases. A candidate finds the log trimmed behind what the primary has yet
+    /// to bring; and one of two links answers a join at a later tip than the other. It is done a
+    /// few times, before a gap is taken for true.
+    fn ask_again(
+        &mut self,
+        slot: Slot,
+        room: RoomId,
+        placed: bool,
+        epoch: &Epoch,
+        offset: u64,
+    ) -> bool {
+        const MOST_RETRIES: u32 = 256;
         let Some(known) = self.rooms.get(room) else { return false };
-        let ahead = known.epoch.as_ref() == Some(epoch) && offset > known.position;
+        let same = known.epoch.as_ref() == Some(epoch);
+        let ahead = same && offset > known.position;
+        let elsewhere = known.epoch.is_some() && !same;
         let primary_lives = self.links.live_primary().is_some();
         let Some(link) = self.links.get_mut(slot) else { return false };
-        if !ahead || !primary_lives || link.role != Role::Candidate || link.retries >= MOST_RETRIES
-        {
+        let trimmed = ahead && primary_lives && link.role == Role::Candidate;
+        let later = !placed && (ahead || elsewhere);
+        if !(trimmed || later) || link.retries >= MOST_RETRIES {
             return false;
         }
         link.retries += 1;

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::outbox::Memory;
-use super::rooms::{Epoch, RoomId};
+use super::output::Subscribe;
+use super::rooms::{Epoch, From, Room, RoomId};
 use super::time::Time;
 use super::timers::Timer;
 
@@ -41,8 +42,9 @@ pub(crate) struct Subscription {
     pub(crate) room: RoomId,
     /// Bound by the server's answer; until then nothing on it can be placed.
     pub(crate) epoch: Option<Epoch>,
-    /// How far this subscription has come: the position that was sent with it, then what came.
-    pub(crate) reached: u64,
+    /// How far this subscription has come, and in which log: the position that was sent with it,
+    /// then what came. `None` if it was asked for without a position and is not answered.
+    pub(crate) reached: Option<(Epoch, u64)>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,17 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Subscribes to a room from where it stands; what the server is to be told.
+    pub(crate) fn subscribe(&mut self, id: u32, room: &Room) -> Subscribe {
+        let from = room.from();
+        let reached = match &from {
+            From::Position { epoch, offset } => Some((epoch.clone(), *offset)),
+            From::Tip | From::History(_) => None,
+        };
+        self.subscriptions.push(Subscription { id, room: room.id, epoch: None, reached });
+        Subscribe { subscription: id, room: room.id, from }
+    }
+
     pub(crate) fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
         let index = self.subscriptions.binary_search_by_key(&id, |s| s.id).ok()?;
         Some(&mut self.subscriptions[index])

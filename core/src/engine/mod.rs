@@ -40,7 +40,6 @@ mod timers;
 mod tests;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
 pub use backoff::BackoffConfig;
 pub use config::{
@@ -62,6 +61,7 @@ use calls::Calls;
 use credentials::Credentials;
 use link::{Links, Role};
 use outbox::Outbox;
+use output::Outputs;
 use rng::Rng;
 use rooms::{Rooms, Wish};
 use time::SleepWatch;
@@ -77,7 +77,7 @@ pub struct Engine {
     config: Config,
     rng: Rng,
     timers: Timers,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
     state: State,
     /// The application wants a connection.
     wanted: bool,
@@ -112,7 +112,7 @@ impl Engine {
         Self {
             rng: Rng::new(seed),
             timers: Timers::new(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             state: State::Idle,
             wanted: false,
             online: true,

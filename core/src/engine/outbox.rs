@@ -2,7 +2,7 @@
 //! after a lost link, and never sent again once the server could no longer tell a repeat.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use super::config::{OnOverflow, OutboxConfig};
 use super::link::LinkId;
@@ -64,7 +64,7 @@ pub struct OutboxFull {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     config: OutboxConfig,
-    entries: VecDeque<Entry>,
+    entries: Vec<Entry>,
     bytes: usize,
     sequences: u64,
     memory: Option<Memory>,
@@ -72,7 +72,7 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(config: OutboxConfig) -> Self {
-        Self { config, entries: VecDeque::new(), bytes: 0, sequences: 0, memory: None }
+        Self { config, entries: Vec::new(), bytes: 0, sequences: 0, memory: None }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -108,7 +108,7 @@ impl Outbox {
             self.sequences
         });
         self.bytes += bytes;
-        self.entries.push_back(Entry { id, bytes, sequence, sent: Sent::Never, on: None });
+        self.entries.push(Entry { id, bytes, sequence, sent: Sent::Never, on: None });
     }
 
     /// The server's memory as its greeting states it. Entries sent under another store can't be
@@ -183,12 +183,12 @@ impl Outbox {
 
     /// Ends one entry, whichever; whether it may have taken effect; `None` when there is none.
     pub(crate) fn abandon_next(&mut self) -> Option<(u32, bool)> {
-        let sent = self.entries.front()?.sent != Sent::Never;
+        let sent = self.entries.first()?.sent != Sent::Never;
         self.take(0).map(|id| (id, sent))
     }
 
     fn take(&mut self, index: usize) -> Option<u32> {
-        let entry = self.entries.remove(index)?;
+        let entry = self.entries.remove(index);
         self.bytes -= entry.bytes;
         Some(entry.id)
     }
@@ -198,6 +198,10 @@ impl Outbox {
 mod tests {
     use super::super::time::{Time, WallTime};
     use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now { time: Time(ms), wall: WallTime(ms) }
+    }
 
     fn outbox(on_overflow: OnOverflow) -> Outbox {
         Outbox::new(OutboxConfig { max_entries: 2, max_bytes: 100, on_overflow })
@@ -258,6 +262,18 @@ mod tests {
             Some(Next::Publish { id: 2, sequence: 2 }),
             "what was never sent is safe to send"
         );
+    }
+
+    #[test]
+    fn the_server_forgets_while_the_machine_sleeps() {
+        let mut outbox = outbox(OnOverflow::Reject);
+        greet(&mut outbox, "s");
+        outbox.add(1, 1, true);
+        outbox.send_next(LinkId(1), at(0));
+        outbox.resend();
+        // The monotonic clock stood still.
+        let woke = Now { time: Time(1), wall: WallTime(60_000) };
+        assert_eq!(outbox.send_next(LinkId(2), woke), Some(Next::Uncertain { id: 1 }));
     }
 
     #[test]

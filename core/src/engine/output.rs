@@ -1,6 +1,7 @@
 //! What the engine asks of its caller, one thing at a time.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::credentials::TokenRequest;
 use super::link::LinkId;
@@ -167,4 +168,32 @@ pub enum PublishFailure {
     Unsupported,
     /// The client closed before it was sent.
     Closed,
+}
+
+/// What is to be said, oldest first. A `VecDeque` would do the same in several times the code, and
+/// callers drain it after each mutation anyway.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    queue: Vec<Output>,
+    said: usize,
+}
+
+impl Outputs {
+    pub(crate) fn push_back(&mut self, output: Output) {
+        self.queue.push(output);
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<Output> {
+        match self.queue.get_mut(self.said) {
+            Some(next) => {
+                self.said += 1;
+                Some(mem::replace(next, Output::Timeout(None)))
+            }
+            None => {
+                self.queue.clear();
+                self.said = 0;
+                None
+            }
+        }
+    }
 }

@@ -70,7 +70,8 @@ impl Engine {
         self.timers.set(slot.dead_timer(), now.time + heartbeat.timeout);
     }
 
-    /// Drops a link that didn't answer its ping.
+    /// Drops a link on which nothing was heard since its ping; one that answered is due for another
+    /// where the timeout is longer than the interval.
     fn judge(&mut self, slot: Slot, now: Now) {
         let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else { return };
         if link.pinged {

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use super::dial::Wire;
-use super::link::{LinkId, Phase, Role, Slot, Subscription};
+use super::link::{LinkId, Phase, Role, Slot};
 use super::outbox::Next;
 use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure, Subscribe};
-use super::rooms::{From, RoomId, Wish};
+use super::rooms::{RoomId, Wish};
 use super::time::Now;
 
 impl Engine {
@@ -45,31 +45,25 @@ impl Engine {
 
     /// Subscribes a new link to every room; what the hello says.
     pub(super) fn subscribe_all(&mut self, slot: Slot) -> Vec<Subscribe> {
-        let rooms: Vec<RoomId> = self
-            .rooms
-            .iter()
-            .filter(|room| room.wish == Wish::Subscribed)
-            .map(|room| room.id)
-            .collect();
-        rooms.into_iter().filter_map(|room| self.record_subscription(slot, room)).collect()
-    }
-
-    fn record_subscription(&mut self, slot: Slot, room: RoomId) -> Option<Subscribe> {
-        let from = self.rooms.get(room)?.from();
-        let reached = match &from {
-            From::Position { offset, .. } => *offset,
-            From::Tip | From::History(_) => 0,
-        };
-        self.subscriptions += 1;
-        let id = self.subscriptions;
-        let link = self.links.get_mut(slot)?;
-        link.subscriptions.push(Subscription { id, room, epoch: None, reached });
-        Some(Subscribe { subscription: id, room, from })
+        let mut hello = Vec::new();
+        if let Some(link) = self.links.get_mut(slot) {
+            for room in self.rooms.iter() {
+                if room.wish == Wish::Subscribed {
+                    self.subscriptions += 1;
+                    hello.push(link.subscribe(self.subscriptions, room));
+                }
+            }
+        }
+        hello
     }
 
     pub(super) fn subscribe_on(&mut self, link: LinkId, room: RoomId) {
         let Some(slot) = self.links.find(link) else { return };
-        if let Some(subscribe) = self.record_subscription(slot, room) {
+        if let Some(entry) = self.links.get_mut(slot)
+            && let Some(room) = self.rooms.get(room)
+        {
+            self.subscriptions += 1;
+            let subscribe = entry.subscribe(self.subscriptions, room);
             self.send(link, Outgoing::Join(subscribe));
         }
     }

@@ -31,6 +31,8 @@ impl Time {
 impl Add<Millis> for Time {
     type Output = Self;
 
+    // Inlined, the saturation would be there thirty times, in a module that is downloaded.
+    #[inline(never)]
     fn add(self, span: Millis) -> Self {
         Self(self.0.saturating_add(span.0))
     }
@@ -49,6 +51,14 @@ pub struct Now {
     pub time: Time,
     /// The wall clock.
     pub wall: WallTime,
+}
+
+impl Now {
+    /// The span from `earlier` to this point by the clock that saw more of it pass.
+    pub(crate) fn since(self, earlier: Self) -> Millis {
+        let wall = self.wall.0.saturating_sub(earlier.wall.0);
+        self.time.since(earlier.time).max(Millis(wall))
+    }
 }
 
 /// Notices that the machine slept, whichever way its monotonic clock behaves in sleep.

@@ -40,6 +40,9 @@ pub enum Timer {
 
 const COUNT: usize = Timer::Rejoin as usize + 1;
 
+/// The time of a timer that is not set.
+const NEVER: Time = Time(u64::MAX);
+
 const ALL: [Timer; COUNT] = [
     Timer::DialFirst,
     Timer::DialSecond,
@@ -60,41 +63,39 @@ const ALL: [Timer; COUNT] = [
 
 #[derive(Debug)]
 pub(crate) struct Timers {
-    at: [Option<Time>; COUNT],
+    at: [Time; COUNT],
 }
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Self { at: [None; COUNT] }
+        Self { at: [NEVER; COUNT] }
     }
 
     pub(crate) fn set(&mut self, timer: Timer, at: Time) {
-        self.at[timer as usize] = Some(at);
+        self.at[timer as usize] = at;
     }
 
     pub(crate) fn clear(&mut self, timer: Timer) {
-        self.at[timer as usize] = None;
+        self.at[timer as usize] = NEVER;
     }
 
     pub(crate) fn clear_all(&mut self) {
-        self.at = [None; COUNT];
+        self.at = [NEVER; COUNT];
     }
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.at[timer as usize].is_some()
+        self.at[timer as usize] != NEVER
     }
 
     /// The earliest wake-up; of several at one instant, the first in the order of [`Timer`].
     pub(crate) fn next(&self) -> Option<(Time, Timer)> {
-        let mut first: Option<(Time, Timer)> = None;
-        for timer in ALL {
-            if let Some(at) = self.at[timer as usize]
-                && first.is_none_or(|(earliest, _)| at < earliest)
-            {
-                first = Some((at, timer));
+        let mut first = (NEVER, ALL[0]);
+        for (at, timer) in self.at.into_iter().zip(ALL) {
+            if at < first.0 {
+                first = (at, timer);
             }
         }
-        first
+        (first.0 != NEVER).then_some(first)
     }
 
     /// Takes the earliest wake-up that is due.

@@ -3,6 +3,12 @@
 /// A frame that can't be read. It says what is wrong, where, and never repeats the payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
+    /// The bytes are no WebSocket message (RFC 6455), or one that is larger than allowed.
+    #[error("what came is no message that can be taken: {reason}")]
+    NotAMessage {
+        /// What is wrong.
+        reason: String,
+    },
     /// The text is not JSON.
     #[error(
         "a text frame is not JSON: {reason} at line {line}, column {column}; \

@@ -111,6 +111,10 @@ fn number(mut text: &[u8]) -> Option<u64> {
 }
 
 fn is_comma(text: &[u8]) -> bool {
+    // All but the strangest servers write it so.
+    if text == b"," {
+        return true;
+    }
     let mut halves = text.splitn(2, |byte| *byte == b',');
     halves.next().is_some_and(is_space) && halves.next().is_some_and(is_space)
 }

@@ -12,8 +12,7 @@ use crate::count::{Counted, Seen};
 
 type Error = Box<dyn std::error::Error>;
 
-const QUESTION: &str =
-    "How does Staywire make sure that no event is lost when the connection breaks?";
+const QUESTION: &str = "How does a client resume a room after its connection was lost?";
 
 /// How long any step may take before the demonstration gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,7 +74,7 @@ type ProviderError = Box<dyn std::error::Error + Send + Sync>;
 /// Prints the answer as it comes, and has the wire cut on the way.
 async fn show(room: &mut Room, mut cutter: Cutter<'_>) -> Result<Seen, Error> {
     let mut seen = Seen::default();
-    print!("ai      ");
+    print!("ai       ");
     loop {
         let ended = take(room, &mut seen, print_piece).await?;
         std::io::stdout().flush()?;

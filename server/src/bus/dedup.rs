@@ -55,10 +55,10 @@ impl Dedup {
         }
     }
 
-    /// Forgets producers that were silent for the window: their clients were told that a repeat
-    /// after it can't be told from a first.
+    /// Forgets producers that were silent for twice the window: their clients were told that a
+    /// repeat after it can't be told from a first, but one that was sent at its end is on its way.
     pub(super) fn sweep(&mut self, now_ms: u64) {
-        let age = self.bounds.max_age_ms;
+        let age = self.bounds.max_age_ms.saturating_mul(2);
         self.producers.retain(|_, producer| producer.last_used_ms.saturating_add(age) > now_ms);
     }
 
@@ -95,9 +95,9 @@ mod tests {
     fn memory_returns_to_its_base() {
         let mut dedup = Dedup::new(DedupBounds { entries: 2, max_age_ms: 100 });
         dedup.remember(&stamp(1), appended(1), 0);
-        dedup.sweep(99);
+        dedup.sweep(199);
         assert_eq!(dedup.producers.len(), 1);
-        dedup.sweep(100);
+        dedup.sweep(200);
         assert!(dedup.producers.is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! An identity is only made from a verified token or for an anonymous guest; it never changes while the
 //! connection lives (a new token means a new connection).
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -43,12 +44,15 @@ impl Identity {
         })
     }
 
-    /// Gives a guest the name that belongs to `secret`, so that it is the same on all of its
-    /// connections. The name doesn't give the secret away. Others keep their proven name.
-    pub fn name_guest(&mut self, secret: &str) {
+    /// Knows a guest again by something that only that guest can know; does nothing to others.
+    ///
+    /// A guest proves nothing at the upgrade, and would be another one on each of its links: a
+    /// client would see its identity change, and lose what is bound to it.
+    pub fn recognise(&mut self, secret: &str) {
         if self.anonymous {
-            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
-            self.subject = format!("anon-{}", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
+            // Hashed, since others see the subject, and must not learn the secret from it.
+            let hash = digest(&SHA256, secret.as_bytes());
+            self.subject = format!("anon-{}", URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]));
         }
     }
 
@@ -107,6 +111,22 @@ mod tests {
         for bad in ["", "a b", "a\n", "\u{7f}", &"x".repeat(129)] {
             assert!(!is_subject(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_guest_is_known_again_and_nobody_else_is_changed() {
+        let guest = |secret: &str| {
+            let mut guest = Identity::anonymous().unwrap();
+            guest.recognise(secret);
+            guest.subject
+        };
+        assert_eq!(guest("one"), guest("one"));
+        assert_ne!(guest("one"), guest("two"));
+        assert!(is_subject(&guest("one")) && !guest("one").contains("one"));
+        let mut ada = Identity { subject: "ada".into(), ..Identity::anonymous().unwrap() };
+        ada.anonymous = false;
+        ada.recognise("one");
+        assert_eq!(ada.subject, "ada");
     }
 
     #[test]

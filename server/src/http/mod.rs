@@ -10,6 +10,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 
+pub(crate) use health::recorder;
+
 use crate::gateway::Refusal;
 use crate::server::Parts;
 

@@ -69,10 +69,14 @@ impl Request {
             Err(rejection) => return not_an_upgrade(&rejection),
         };
         let request = Upgrade { peer: peer.ip(), uri: &uri, headers: &headers };
-        let admission = match parts.gate.admit(request, unix_ms()) {
+        let mut admission = match parts.gate.admit(request, unix_ms()) {
             Ok(admission) => admission,
             Err(denial) => return deny(upgrade, denial),
         };
+        // Our own clients name themselves in their hello; the others have nothing but this.
+        if let (None, Some(session_id)) = (admission.subprotocol, &session_id) {
+            admission.identity.recognise(&format!("session {session_id}"));
+        }
         let dialect = match admission.subprotocol {
             Some(_) => Dialect::V1,
             None => Dialect::Plain { rooms: rooms(&admission) },

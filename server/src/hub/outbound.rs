@@ -45,6 +45,8 @@ struct Queue {
     bytes: usize,
     /// A subscription fell behind, and its events must be read from the log.
     behind: bool,
+    /// The size of the last event that didn't fit.
+    refused: usize,
     closing: Option<(u16, &'static str)>,
 }
 
@@ -75,6 +77,7 @@ impl Outbound {
         let mut queue = self.lock();
         // One event is always let in, however large, or it could never leave.
         if !queue.items.is_empty() && queue.bytes + event.size() > self.max_bytes {
+            queue.refused = event.size();
             return false;
         }
         self.push(&mut queue, Item::Event { subscription, offset, event: event.clone() });
@@ -121,18 +124,25 @@ impl Outbound {
 
     /// Whether [`Outbound::take_behind`] would say yes.
     pub fn can_catch_up(&self) -> bool {
-        let queue = self.lock();
-        queue.behind && queue.bytes <= self.max_bytes / 2
+        self.has_room(&self.lock())
     }
 
     /// Whether a subscription must be caught up, and there is room for it. Clears the note.
     pub fn take_behind(&self) -> bool {
         let mut queue = self.lock();
-        if queue.behind && queue.bytes <= self.max_bytes / 2 {
+        let room = self.has_room(&queue);
+        if room {
             queue.behind = false;
-            return true;
         }
-        false
+        room
+    }
+
+    /// Whether a subscription is behind and the event that didn't fit would now; with less room
+    /// it would be read and refused without end.
+    fn has_room(&self, queue: &Queue) -> bool {
+        let enough =
+            queue.bytes <= self.max_bytes / 2 && queue.bytes + queue.refused <= self.max_bytes;
+        queue.behind && (queue.items.is_empty() || enough)
     }
 
     /// Whether so much waits that no more commands should be read.
@@ -263,6 +273,17 @@ mod tests {
         assert!(!out.take_behind(), "there is no room yet");
         out.take();
         assert!(out.take_behind() && !out.take_behind());
+    }
+
+    #[test]
+    fn a_large_event_is_not_tried_again_before_there_is_room_for_it() {
+        let out = outbound(20);
+        assert!(out.event(1, 1, &event("xxxx")));
+        assert!(!out.event(1, 2, &event(&"y".repeat(18))));
+        out.fell_behind();
+        assert!(!out.take_behind(), "a fifth is taken, and the event would not fit");
+        out.take();
+        assert!(out.take_behind());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Session {
             }
             ClientFrame::Publish { id, room, publish } => {
                 self.liveness.busy(now_ms);
-                let answer = self.publish(&room, &publish, payload, allowed, now_ms).await;
+                let answer = self.publish(&room, &publish, payload, allowed, now_ms).await?;
                 self.answer(id, answer);
                 Ok(())
             }
@@ -109,8 +109,8 @@ impl Session {
                 )));
             }
         }
+        self.caller.identity.recognise(&format!("instance {}", hello.instance));
         self.caller.instance = hello.instance.into_owned();
-        self.caller.identity.name_guest(&self.caller.instance);
         self.producer = hello.producer.into_owned();
         self.permit = Some(self.shared.services.enter(&self.caller)?);
         self.liveness.greeted();
@@ -197,6 +197,8 @@ impl Session {
         self.out.frame(encode_frame("refused", None, Some(&refused)));
     }
 
+    /// What to answer. Where the store can't be reached, nothing: any answer would be final, and
+    /// whether it took effect is unknown. The connection ends, and the client sends it again.
     async fn publish(
         &mut self,
         room: &str,
@@ -204,7 +206,7 @@ impl Session {
         payload: Option<Bytes>,
         allowed: Result<(), Refusal>,
         now_ms: u64,
-    ) -> Result<Box<RawValue>, Refusal> {
+    ) -> Result<Result<Box<RawValue>, Refusal>, Refusal> {
         let identity = &self.caller.identity;
         let stamp = Stamp {
             subject: format!("{}/{}", identity.tenant, identity.subject),
@@ -215,7 +217,7 @@ impl Session {
         // A repeat is answered as the first was, even where the answer would be another now.
         match bus.recall(&stamp).await.map_err(|error| unavailable(&error))? {
             Known::New => {}
-            known => return reply_to(known),
+            known => return Ok(reply_to(known)),
         }
         let event = allowed.and_then(|()| self.check_publish(room, publish));
         let event = match event {
@@ -229,18 +231,12 @@ impl Session {
                 };
                 let refused = bus.refuse(&stamp, reply, now_ms).await;
                 // The same publish on another link may have been answered meanwhile.
-                return reply_to(refused.map_err(|error| unavailable(&error))?);
+                return refused.map(reply_to).map_err(|error| unavailable(&error));
             }
         };
         let key = RoomKey::new(&identity.tenant, room);
-        match self.shared.hub.publish(&key, event, Some(&stamp)).await {
-            Ok(known) => reply_to(known),
-            Err(error) => {
-                // It may have been appended before the store was lost.
-                unavailable(&error);
-                Err(Refusal::Uncertain)
-            }
-        }
+        let known = self.shared.hub.publish(&key, event, Some(&stamp)).await;
+        known.map(reply_to).map_err(|error| unavailable(&error))
     }
 
     fn check_publish(

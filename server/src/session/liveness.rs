@@ -59,7 +59,8 @@ impl Liveness {
         self.hello_by_ms.is_none()
     }
 
-    pub(super) fn deadline(&self) -> u64 {
+    /// When to look again. `idle`: the connection is in no room.
+    pub(super) fn deadline(&self, idle: bool) -> u64 {
         let silence = match self.pinged_ms {
             Some(pinged) => pinged.saturating_add(self.timeout_ms),
             None => self.heard_ms.saturating_add(self.interval_ms),
@@ -67,6 +68,16 @@ impl Liveness {
         silence
             .min(self.hello_by_ms.unwrap_or(u64::MAX))
             .min(self.expires_at_ms.unwrap_or(u64::MAX))
+            .min(self.idle_until_ms(idle))
+    }
+
+    /// When the connection has had no business here for too long.
+    fn idle_until_ms(&self, idle: bool) -> u64 {
+        match self.idle_timeout_ms {
+            0 => u64::MAX,
+            _ if !idle => u64::MAX,
+            timeout_ms => self.busy_ms.saturating_add(timeout_ms),
+        }
     }
 
     /// What the time asks for. `idle`: the connection is in no room.
@@ -76,6 +87,10 @@ impl Liveness {
         }
         if self.expires_at_ms.is_some_and(|end| end <= now_ms) {
             return Err(Refusal::TokenExpired);
+        }
+        // However lively it is: pings of its own would keep it here for ever.
+        if self.idle_until_ms(idle) <= now_ms {
+            return Err(Refusal::IdleTimeout { after_ms: self.idle_timeout_ms });
         }
         if let Some(pinged) = self.pinged_ms {
             if pinged.saturating_add(self.timeout_ms) <= now_ms {
@@ -87,13 +102,6 @@ impl Liveness {
         }
         if self.heard_ms.saturating_add(self.interval_ms) > now_ms {
             return Ok(Todo::Nothing);
-        }
-        // Looked at where a ping is due: a client that only keeps itself alive is found there.
-        if idle
-            && self.idle_timeout_ms > 0
-            && self.busy_ms.saturating_add(self.idle_timeout_ms) <= now_ms
-        {
-            return Err(Refusal::IdleTimeout { after_ms: self.idle_timeout_ms });
         }
         self.pinged_ms = Some(now_ms);
         Ok(Todo::Ping)

@@ -170,7 +170,7 @@ impl Session {
 
     /// When [`Session::handle_timeout`] wants to be called, in ms on the clock that is passed in.
     pub fn deadline(&self) -> u64 {
-        self.liveness.deadline()
+        self.liveness.deadline(self.memberships.is_empty())
     }
 
     /// Time passed: pings a silent peer, and ends what may not go on.

@@ -29,9 +29,6 @@ impl Session {
         rooms: &[String],
         now_ms: u64,
     ) -> Result<(), Refusal> {
-        if let Some(session_id) = &self.caller.session_id {
-            self.caller.identity.name_guest(session_id);
-        }
         self.permit = Some(self.shared.services.enter(&self.caller)?);
         self.liveness.greeted();
         if let Some(session_id) = &self.caller.session_id {
