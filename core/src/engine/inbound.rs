@@ -133,19 +133,9 @@ impl Engine {
         else {
             return;
         };
-        let placed = subscription.epoch.is_some() || subscription.asked.is_some();
         subscription.epoch = Some(epoch.clone());
         subscription.reached = Some((epoch.clone(), binding.offset));
         if let Some(room) = self.rooms.get_mut(id) {
-            let behind = room.epoch.as_ref() != Some(&epoch) || room.position < binding.offset;
-            if !placed && room.epoch.is_some() && behind {
-                // Another link answered the same join first, from an earlier event on. What lies
-                // between is not missing: this link is asked again, now that there is a position.
-                self.unsubscribe_on(slot, id);
-                self.subscribe_on(link, id);
-                self.advance(now);
-                return;
-            }
             let joined = room.epoch.is_none();
             let gap = room.bind(&epoch, reached, binding.offset, binding.tip);
             if joined {

@@ -125,7 +125,7 @@ impl Bus for ModelBus {
         stamp: &'a Stamp,
         reply: FirstReply,
         now_ms: u64,
-    ) -> BoxFuture<'a, Result<(), BusError>> {
+    ) -> BoxFuture<'a, Result<Known, BusError>> {
         match self.faults.check() {
             Ok(()) => self.inner.refuse(stamp, reply, now_ms),
             Err(error) => ready(Err(error)).boxed(),

@@ -147,8 +147,11 @@ impl Cluster {
 }
 
 fn store_of(config: &ClusterConfig, number: u64, faults: &Arc<BusFaults>) -> Arc<ModelBus> {
-    let history =
-        HistoryBounds { events: config.history_events, max_age_ms: config.history_age_ms };
+    let history = HistoryBounds {
+        events: config.history_events,
+        bytes: 1 << 20,
+        max_age_ms: config.history_age_ms,
+    };
     let dedup = DedupBounds {
         entries: config.dedup.entries_per_producer,
         max_age_ms: config.dedup.max_age_ms,
@@ -354,7 +357,8 @@ impl World {
                 Some(Outgoing::Text(text)) => self.send_to_client(pipe, Packet::Text(text)),
                 Some(Outgoing::Binary(bytes)) => self.send_to_client(pipe, Packet::Binary(bytes)),
                 None if idle => break,
-                None => {}
+                // Pings of the WebSocket layer go to plain peers alone; there are none here.
+                Some(Outgoing::Ping) | None => {}
             }
         }
         let Some(conn) = self.cluster.conns.get_mut(&pipe) else { return };

@@ -158,6 +158,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(setup: Setup, seed: u64, readable: bool) -> Self {
         let history = HistoryBounds {
+            bytes: 1 << 20,
             events: setup.cluster.history_events,
             max_age_ms: setup.cluster.history_age_ms,
         };
