@@ -170,13 +170,20 @@ impl ClientBuilder {
         {
             return Err(BuildError::Token);
         }
+        #[cfg(feature = "tls")]
+        let tls = match url.scheme() {
+            "wss" => Some(
+                driver::TlsConfig::new(self.roots)
+                    .map_err(|error| BuildError::Tls(error.to_string()))?,
+            ),
+            _ => None,
+        };
         let dial = DialConfig {
             url: url.into(),
             headers,
             max_message_bytes: self.max_message_bytes,
             #[cfg(feature = "tls")]
-            tls: driver::TlsConfig::new(self.roots)
-                .map_err(|error| BuildError::Tls(error.to_string()))?,
+            tls,
         };
         let identity = ClientIdentity { instance: random_name()?, producer: random_name()? };
         let connection = Connection::new(self.config, identity, random_seed()?);

@@ -307,7 +307,12 @@ impl App for Dispatcher {
                 self.rooms.remove(&room);
                 connection.leave(room);
             }
-            Command::CaughtUp { room } => connection.room_caught_up(room),
+            Command::CaughtUp { room } => {
+                if let Some(joined) = self.rooms.get(&room) {
+                    joined.queue.go_on();
+                }
+                connection.room_caught_up(room);
+            }
             Command::Call { key, method, data, idempotent, timeout, answered } => {
                 let deadline = after(now, timeout);
                 match connection.call(&method, Some(data), idempotent, Some(deadline), now) {

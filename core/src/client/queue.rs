@@ -51,10 +51,21 @@ struct RoomState {
     handed: (Arc<str>, u64),
     /// The last event that was queued.
     last: (Arc<str>, u64),
-    /// Something didn't fit; the room goes on when the application has taken everything.
-    paused: bool,
+    pause: Pause,
     ended: Option<JoinError>,
     waker: Option<Waker>,
+}
+
+/// What follows when something didn't fit. Nothing is let in meanwhile: it was decided upon before
+/// the room went back, and would come twice.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    #[default]
+    Off,
+    /// The application has not taken everything.
+    Full,
+    /// It has, and the connection's task has not heard of it.
+    CaughtUp,
 }
 
 /// The queue of one room.
@@ -73,6 +84,9 @@ pub(super) enum Taken {
 }
 
 impl RoomQueue {
+    /// Events from which on a run is long enough.
+    const RUN: usize = 64;
+
     pub(super) fn new(bounds: Bounds) -> Self {
         Self { state: Arc::default(), bounds }
     }
@@ -88,7 +102,7 @@ impl RoomQueue {
     /// last that was queued.
     pub(super) fn push(&self, epoch: &Arc<str>, events: Vec<Event>) -> Option<(Arc<str>, u64)> {
         let mut state = lock(&self.state);
-        if state.paused || events.is_empty() {
+        if state.pause != Pause::Off || events.is_empty() {
             return None;
         }
         let bytes = size(&events);
@@ -97,7 +111,7 @@ impl RoomQueue {
         // One batch is always let in, however large, or it could never be delivered; a gap or a
         // state before it comes with it each time.
         if !fits && state.bytes > 0 {
-            state.paused = true;
+            state.pause = Pause::Full;
             wake(&mut state);
             return Some(state.last.clone());
         }
@@ -106,15 +120,28 @@ impl RoomQueue {
         if let Some(offset) = events.last().and_then(Event::offset) {
             state.last = (epoch.clone(), offset);
         }
-        state.items.push_back(Item::Events { epoch: epoch.clone(), events });
+        match state.items.back_mut() {
+            // Frames of one event each become a run as well, taken with one look.
+            Some(Item::Events { epoch: known, events: waiting })
+                if Arc::ptr_eq(known, epoch) && waiting.len() < Self::RUN =>
+            {
+                waiting.extend(events);
+            }
+            _ => state.items.push_back(Item::Events { epoch: epoch.clone(), events }),
+        }
         wake(&mut state);
         None
+    }
+
+    /// The room goes on: what comes from now on is let in.
+    pub(super) fn go_on(&self) {
+        lock(&self.state).pause = Pause::Off;
     }
 
     /// Queues a gap; behind it the room stands at `offset` of `epoch`.
     pub(super) fn push_gap(&self, gap: Gap, epoch: Arc<str>, offset: u64) {
         let mut state = lock(&self.state);
-        if state.paused {
+        if state.pause != Pause::Off {
             // It lies behind what must be fetched again, and will be said again with it.
             return;
         }
@@ -176,8 +203,8 @@ impl RoomQueue {
         if state.ended.is_some() {
             return Poll::Ready(Taken::Ended);
         }
-        if state.paused {
-            state.paused = false;
+        if state.pause == Pause::Full {
+            state.pause = Pause::CaughtUp;
             return Poll::Ready(Taken::CaughtUp);
         }
         state.waker = Some(cx.waker().clone());

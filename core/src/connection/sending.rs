@@ -11,15 +11,15 @@ use crate::wire::{binary, encode_client, encode_frame, plain};
 impl Connection {
     pub(super) fn drain(&mut self) {
         loop {
-            match self.engine.poll_output() {
-                Output::Timeout(_) => match self.too_large.pop() {
+            match self.engine.next_output() {
+                Some(output) => self.perform(output),
+                None => match self.too_large.pop() {
                     Some(id) => {
                         self.take(id);
                         self.engine.abandon(id);
                     }
                     None => return,
                 },
-                output => self.perform(output),
             }
         }
     }

@@ -27,9 +27,9 @@ pub(crate) struct DialConfig {
     pub(crate) headers: HeaderMap,
     /// Largest message that the server may send, in bytes.
     pub(crate) max_message_bytes: usize,
-    /// Certificates to trust beside the platform's.
+    /// For wss alone: the platform's certificates take a hundred kilobytes.
     #[cfg(feature = "tls")]
-    pub(crate) tls: super::tls::TlsConfig,
+    pub(crate) tls: Option<super::tls::TlsConfig>,
 }
 
 /// Why a URL can't be dialled.
@@ -167,15 +167,13 @@ async fn connect(config: &DialConfig) -> Result<Socket, DialFailure> {
         return Ok(Socket::Tcp(stream));
     }
     #[cfg(feature = "tls")]
-    {
-        let stream = config
-            .tls
+    if let Some(tls) = &config.tls {
+        let stream = tls
             .handshake(host, stream)
             .await
             .map_err(|error| DialFailure::new(FailureKind::Tls, &error))?;
-        Ok(Socket::Tls(Box::new(stream)))
+        return Ok(Socket::Tls(Box::new(stream)));
     }
-    #[cfg(not(feature = "tls"))]
     Err(DialFailure::new(FailureKind::Tls, &UrlError::NoTls))
 }
 

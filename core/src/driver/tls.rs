@@ -1,7 +1,7 @@
 //! TLS by rustls with ring, trusting what the platform trusts.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A TLS configuration, made once and shared by all links.
+/// A TLS configuration, made once and shared by all links, its resumable sessions too.
 #[derive(Clone)]
 pub(crate) struct TlsConfig(Arc<ClientConfig>);
 
@@ -23,7 +23,23 @@ impl std::fmt::Debug for TlsConfig {
 
 impl TlsConfig {
     /// Trusts the platform's certificates, and these roots beside them.
+    ///
+    /// Clients without roots of their own share one configuration while any of them lives.
     pub(crate) fn new(roots: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
+        static SHARED: Mutex<Weak<ClientConfig>> = Mutex::new(Weak::new());
+        if !roots.is_empty() {
+            return Self::trusting(roots);
+        }
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = shared.upgrade() {
+            return Ok(Self(config));
+        }
+        let config = Self::trusting(roots)?;
+        *shared = Arc::downgrade(&config.0);
+        Ok(config)
+    }
+
+    fn trusting(roots: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
         let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = if roots.is_empty() {
             Verifier::new(provider.clone())?

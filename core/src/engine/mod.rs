@@ -309,7 +309,12 @@ impl Engine {
 
     /// The next thing to do. [`Output::Timeout`] means that there is nothing more for now.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.timers.next()))
+        self.next_output().unwrap_or_else(|| Output::Timeout(self.timers.next()))
+    }
+
+    /// The next thing to do but for waiting, where the caller doesn't need to know when to wake.
+    pub(crate) fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
     }
 
     /// The state of the connection.

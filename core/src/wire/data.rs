@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::error::WireError;
 use super::event::Event;
-use super::scan::Scanner;
+use super::scan::{offset_of, scan};
 
 /// Events of one subscription, in order of their offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,50 +28,6 @@ pub(crate) fn decode(text: &Bytes) -> Result<Vec<Batch>, WireError> {
     match scan(text) {
         Some(batches) => Ok(batches),
         None => parse(text),
-    }
-}
-
-/// Finds the events of a frame that has nothing unusual outside of them.
-fn scan(text: &Bytes) -> Option<Vec<Batch>> {
-    let mut scanner = Scanner::new(text);
-    let mut batches = Vec::with_capacity(1);
-    if !scanner.pass(b'[') {
-        return None;
-    }
-    loop {
-        let subscription = u32::try_from(scanner.number()?).ok()?;
-        let first = scanner.pass(b',').then(|| scanner.number())??;
-        if !(scanner.pass(b',') && scanner.pass(b'[')) {
-            return None;
-        }
-        let mut events = Vec::new();
-        loop {
-            let event = text.slice_ref(scanner.object()?);
-            if events.capacity() == 0 {
-                // Events of one batch are much alike; a peer whose events aren't gets no more
-                // memory for that than a little.
-                events.reserve_exact((text.len() / (event.len() + 1)).clamp(1, 256));
-            }
-            events.push(Event::json(event, offset_of(first, events.len())));
-            if !scanner.pass(b',') {
-                break;
-            }
-        }
-        if !scanner.pass(b']') {
-            return None;
-        }
-        batches.push(Batch { subscription, first, events });
-        if !scanner.pass(b',') {
-            break;
-        }
-    }
-    (scanner.pass(b']') && scanner.is_at_end()).then_some(batches)
-}
-
-fn offset_of(first: u64, index: usize) -> u64 {
-    match first {
-        0 => 0,
-        first => first.saturating_add(index as u64),
     }
 }
 

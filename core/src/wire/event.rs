@@ -14,7 +14,8 @@ use super::error::shorten;
 pub struct Event {
     /// The whole JSON object for text; the header object for binary.
     json: Bytes,
-    binary: Option<Bytes>,
+    /// Boxed, since it is rare and every event carries its place.
+    binary: Option<Box<Bytes>>,
     offset: u64,
 }
 
@@ -74,7 +75,7 @@ impl Event {
     }
 
     pub(crate) fn binary(header: Bytes, payload: Bytes, offset: u64) -> Self {
-        Self { json: header, binary: Some(payload), offset }
+        Self { json: header, binary: Some(Box::new(payload)), offset }
     }
 
     /// The place in the room's log, from 1; `None` for what is not logged.
@@ -122,7 +123,7 @@ impl Event {
 
     /// Bytes that this event keeps alive, for bounds on queues.
     pub fn size(&self) -> usize {
-        self.json.len() + self.binary.as_ref().map_or(0, Bytes::len)
+        self.json.len() + self.binary.as_ref().map_or(0, |bytes| bytes.len())
     }
 
     fn envelope(&self) -> Result<Envelope<'_>, EventError> {

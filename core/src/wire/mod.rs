@@ -4,6 +4,7 @@
 //! frame *means* is the engine's business on one side and the server's on the other.
 
 pub mod binary;
+mod brackets;
 pub mod control;
 mod data;
 mod error;
