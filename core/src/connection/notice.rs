@@ -21,7 +21,7 @@ pub enum Message {
     Binary(Bytes),
 }
 
-/// One thing to do, from [`Connection::poll`].
+/// One thing to do, from [`Connection::poll`](super::Connection::poll).
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Open a WebSocket with the token fetched last; offer `staywire.v1` or no subprotocol.
@@ -47,7 +47,7 @@ pub enum Action {
     },
     /// Ask the token provider.
     NeedToken {
-        /// The question, for [`Connection::handle_token`].
+        /// The question, for [`Connection::handle_token`](super::Connection::handle_token).
         request: TokenRequest,
     },
     /// Cancel this question.
