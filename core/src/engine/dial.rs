@@ -11,7 +11,7 @@ use super::rooms::{Gap, GapReason};
 use super::state::{Cause, State};
 use super::time::{Millis, Now, Time, WallTime};
 use super::timers::Timer;
-use super::{BackoffConfig, CredentialsMode, Engine, ProtocolChoice, TokenRequest};
+use super::{BackoffConfig, CredentialsMode, Engine, Name, ProtocolChoice, TokenRequest};
 
 /// The protocol that an open link speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct Failure {
     pub retry_after: Option<Millis>,
 }
 
-impl Engine {
+impl<N: Name> Engine<N> {
     // ---- Inputs of the transport ----
 
     /// The transport is open, and this is what the peer agreed to speak.
@@ -382,7 +382,7 @@ impl Engine {
     }
 
     /// Takes a link out of its place, with its timers, calls and outbox entries.
-    fn forget_link(&mut self, slot: Slot) -> Option<Link> {
+    fn forget_link(&mut self, slot: Slot) -> Option<Link<N>> {
         let link = self.links.take(slot)?;
         for timer in [slot.dial_timer(), slot.ping_timer(), slot.dead_timer()] {
             self.timers.clear(timer);

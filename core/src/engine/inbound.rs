@@ -1,9 +1,5 @@
 //! What the server says, once a codec has made numbers of it.
 
-use alloc::boxed::Box;
-
-use super::Engine;
-use super::HeartbeatConfig;
 use super::backoff::bounded_wait;
 use super::dial::{Failure, FailureKind};
 use super::link::{LinkId, Phase, Role, Slot};
@@ -13,18 +9,19 @@ use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, RoomId, Verdict, Wish};
 use super::state::Cause;
 use super::time::{Millis, Now};
 use super::timers::Timer;
+use super::{Engine, HeartbeatConfig, Name};
 
 /// The server's greeting.
-#[derive(Debug, Clone, Copy)]
-pub struct Welcome<'a> {
+#[derive(Debug, Clone)]
+pub struct Welcome<N = Epoch> {
     /// When it calls a silent peer dead, and wants to be judged itself.
     pub heartbeat: Option<HeartbeatConfig>,
     /// How long the token that opened this link will live.
     pub token_ends_in: Option<Millis>,
     /// Who the server takes this client for; any text that is equal for the same one.
-    pub identity: &'a str,
+    pub identity: N,
     /// Names the store that remembers publishes.
-    pub store: &'a str,
+    pub store: N,
     /// How long it remembers them.
     pub window: Millis,
     /// How many of one producer's it remembers.
@@ -32,12 +29,12 @@ pub struct Welcome<'a> {
 }
 
 /// The answer to a subscription, or the news that its log began anew.
-#[derive(Debug, Clone, Copy)]
-pub struct Binding<'a> {
+#[derive(Debug, Clone)]
+pub struct Binding<N = Epoch> {
     /// The subscription.
     pub subscription: u32,
     /// The log's epoch.
-    pub epoch: &'a str,
+    pub epoch: N,
     /// Deliveries go on after this offset.
     pub offset: u64,
     /// The log's last offset at that time.
@@ -55,7 +52,7 @@ pub struct DataFrame {
     pub count: u32,
 }
 
-impl Engine {
+impl<N: Name> Engine<N> {
     /// Anything at all arrived on the link: the peer lives. Other inputs don't imply it.
     pub fn handle_heard(&mut self, link: LinkId, now: Now) {
         if let Some(slot) = self.links.find(link)
@@ -67,7 +64,7 @@ impl Engine {
     }
 
     /// The server greeted the link.
-    pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<'_>, now: Now) {
+    pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<N>, now: Now) {
         let Some(slot) = self.links.find(link) else { return };
         let Some(entry) = self.links.get_mut(slot) else { return };
         if entry.phase != Phase::Greeting {
@@ -76,17 +73,17 @@ impl Engine {
         }
         entry.phase = Phase::Live;
         entry.memory = Some(Memory {
-            store: Box::from(welcome.store),
+            store: welcome.store,
             window: welcome.window,
             entries: welcome.entries as usize,
         });
         match &self.identity {
-            Some(known) if **known != *welcome.identity => {
+            Some(known) if *known != welcome.identity => {
                 self.shut(Cause::IdentityChanged);
                 return;
             }
             Some(_) => {}
-            None => self.identity = Some(Box::from(welcome.identity)),
+            None => self.identity = Some(welcome.identity),
         }
         self.heartbeat = Some(welcome.heartbeat.unwrap_or(self.config.heartbeat).bounded());
         if let Some(left) = welcome.token_ends_in {
@@ -104,7 +101,7 @@ impl Engine {
     }
 
     /// The server answered a join or a resume, or a log began anew under a subscription.
-    pub fn handle_bound(&mut self, link: LinkId, binding: Binding<'_>, now: Now) {
+    pub fn handle_bound(&mut self, link: LinkId, binding: Binding<N>, now: Now) {
         let Some(slot) = self.links.find(link) else { return };
         if binding.offset >= OFFSET_LIMIT || binding.tip >= OFFSET_LIMIT {
             self.violated(link, now);
@@ -117,7 +114,7 @@ impl Engine {
             self.advance(now);
             return;
         };
-        let epoch = Epoch::from(binding.epoch);
+        let epoch = binding.epoch;
         let id = subscription.room;
         // Only within one log can a position be held against a tip.
         let reached = match &subscription.reached {
@@ -300,7 +297,7 @@ impl Engine {
         slot: Slot,
         room: RoomId,
         placed: bool,
-        epoch: &Epoch,
+        epoch: &N,
         offset: u64,
     ) -> bool {
         const MOST_RETRIES: u32 = 256;

@@ -6,9 +6,9 @@ use super::output::{CallFailure, Outgoing, Output};
 use super::state::{Cause, State};
 use super::time::{Millis, Now};
 use super::timers::Timer;
-use super::{CredentialsMode, Engine};
+use super::{CredentialsMode, Engine, Name};
 
-impl Engine {
+impl<N: Name> Engine<N> {
     // ---- Time ----
 
     pub(super) fn fire(&mut self, timer: Timer, now: Now) {

@@ -2,15 +2,15 @@
 
 use alloc::vec::Vec;
 
-use super::Engine;
 use super::dial::Wire;
 use super::link::{LinkId, Phase, Role, Slot};
 use super::outbox::Next;
 use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure, Subscribe};
 use super::rooms::{RoomId, Wish};
 use super::time::Now;
+use super::{Engine, Name};
 
-impl Engine {
+impl<N: Name> Engine<N> {
     /// Sends everything that waits for a live primary.
     pub(super) fn flush(&mut self, now: Now) {
         let Some(link) = self.links.live_primary() else { return };
@@ -44,7 +44,7 @@ impl Engine {
     }
 
     /// Subscribes a new link to every room; what the hello says.
-    pub(super) fn subscribe_all(&mut self, slot: Slot) -> Vec<Subscribe> {
+    pub(super) fn subscribe_all(&mut self, slot: Slot) -> Vec<Subscribe<N>> {
         let mut hello = Vec::new();
         if let Some(link) = self.links.get_mut(slot) {
             for room in self.rooms.iter() {
