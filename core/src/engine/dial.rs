@@ -6,7 +6,7 @@
 
 use super::credentials::Readiness;
 use super::link::{Link, LinkId, Phase, Role, Slot};
-use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure};
+use super::output::{CallFailure, Output, PublishFailure, RoomFailure};
 use super::rooms::{Gap, GapReason};
 use super::state::{Cause, State};
 use super::time::{Millis, Now, Time, WallTime};
@@ -97,8 +97,7 @@ impl<N: Name> Engine<N> {
         match wire {
             Wire::StaywireV1 => {
                 entry.phase = Phase::Greeting;
-                let rooms = self.subscribe_all(slot);
-                self.send(link, Outgoing::Hello { rooms });
+                self.say_hello(slot, link);
             }
             Wire::Plain => {
                 entry.phase = Phase::Live;

@@ -87,10 +87,11 @@ pub enum Output<N = Epoch> {
 /// A message to the server; the caller adds names and payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing<N = Epoch> {
-    /// The first message of a link, with all that is to go on there.
+    /// The first message of a link, with all that is to go on there: the `Join`s that come next,
+    /// which are not sent by themselves.
     Hello {
-        /// The rooms, in the order they were joined.
-        rooms: Vec<Subscribe<N>>,
+        /// How many they are, in the order the rooms were joined.
+        rooms: usize,
     },
     /// Subscribe to a room.
     Join(Subscribe<N>),

@@ -176,7 +176,6 @@ impl Bench {
         let mut found = Vec::new();
         for output in self.take() {
             match output {
-                Output::Send { message: Outgoing::Hello { rooms }, .. } => found.extend(rooms),
                 Output::Send { message: Outgoing::Join(room), .. } => found.push(room),
                 _ => {}
             }
