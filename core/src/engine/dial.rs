@@ -5,7 +5,7 @@
 //! client, because the next mutation asks again.
 
 use super::credentials::Readiness;
-use super::link::{Link, LinkId, Phase, Role, Slot};
+use super::link::{LinkId, Phase, Role, Slot};
 use super::output::{CallFailure, Output, PublishFailure, RoomFailure};
 use super::rooms::{Gap, GapReason};
 use super::state::{Cause, State};
@@ -80,6 +80,13 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The server's word on when to come back.
     pub retry_after: Option<Millis>,
+}
+
+/// What is still to be known of a link that was taken out of its place.
+struct Forgotten {
+    id: LinkId,
+    role: Role,
+    phase: Phase,
 }
 
 impl<N: Name> Engine<N> {
@@ -216,12 +223,10 @@ impl<N: Name> Engine<N> {
         self.sent_away_until = None;
         self.timers.clear(Timer::Probe);
         self.timers.set(Timer::Stable, now.time + self.config.stable_after);
-        let memory = self
-            .links
-            .in_role(Role::Primary)
-            .and_then(|slot| self.links.get_mut(slot))
-            .and_then(|link| link.memory.take());
-        if let Some(memory) = memory {
+        if let Some(slot) = self.links.in_role(Role::Primary)
+            && let Some(link) = self.links.get_mut(slot)
+            && let Some(memory) = link.memory.take()
+        {
             self.outbox.greeted(memory);
         }
         self.arm_refresh(now);
@@ -381,16 +386,18 @@ impl<N: Name> Engine<N> {
     }
 
     /// Takes a link out of its place, with its timers, calls and outbox entries.
-    fn forget_link(&mut self, slot: Slot) -> Option<Link<N>> {
-        let link = self.links.take(slot)?;
-        for timer in [slot.dial_timer(), slot.ping_timer(), slot.dead_timer()] {
-            self.timers.clear(timer);
-        }
+    fn forget_link(&mut self, slot: Slot) -> Option<Forgotten> {
+        let link = self.links.get(slot)?;
+        let link = Forgotten { id: link.id, role: link.role, phase: link.phase };
+        self.links.remove(slot);
+        self.timers.clear(slot.dial_timer());
+        self.timers.clear(slot.ping_timer());
+        self.timers.clear(slot.dead_timer());
         if link.role == Role::Retiring {
             self.timers.clear(Timer::Retire);
         }
         while let Some(id) = self.calls.interrupt_next(link.id) {
-            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Interrupted });
+            self.fail_call(id, CallFailure::Interrupted);
         }
         self.arm_calls();
         Some(link)
@@ -398,7 +405,7 @@ impl<N: Name> Engine<N> {
 
     pub(super) fn end_link(&mut self, slot: Slot, in_order: bool) -> Option<Role> {
         let link = self.forget_link(slot)?;
-        self.outputs.push_back(Output::Close { link: link.id, in_order });
+        self.close_link(link.id, in_order);
         Some(link.role)
     }
 
@@ -427,11 +434,11 @@ impl<N: Name> Engine<N> {
             self.outputs.push_back(Output::DropToken { request });
         }
         while let Some(id) = self.calls.abandon_next() {
-            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Closed });
+            self.fail_call(id, CallFailure::Closed);
         }
         while let Some((id, sent)) = self.outbox.abandon_next() {
             let reason = if sent { PublishFailure::Uncertain } else { PublishFailure::Closed };
-            self.outputs.push_back(Output::PublishFailed { id, reason });
+            self.fail_publish(id, reason);
         }
         self.fail_rooms(RoomFailure::Closed);
         self.timers.clear_all();

@@ -139,7 +139,7 @@ impl<N: Name> Engine<N> {
                 self.outputs.push_back(Output::Joined { room: id });
             }
             if let Some(gap) = gap {
-                self.outputs.push_back(Output::Gap(gap));
+                self.lose(gap);
             }
         }
         self.switch_when_resumed(slot, now);
@@ -198,7 +198,7 @@ impl<N: Name> Engine<N> {
             && let Some(room) = self.rooms.get_mut(id)
             && let Some(gap) = room.lose(to, reason)
         {
-            self.outputs.push_back(Output::Gap(gap));
+            self.lose(gap);
         }
     }
 
@@ -279,7 +279,7 @@ impl<N: Name> Engine<N> {
 
     fn violated(&mut self, link: LinkId, now: Now) {
         if self.links.find(link).is_some() {
-            self.outputs.push_back(Output::Close { link, in_order: false });
+            self.close_link(link, false);
             let failure = Failure { kind: FailureKind::Violation, retry_after: None };
             self.lose_link(link, failure, now);
         }

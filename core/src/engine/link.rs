@@ -141,7 +141,11 @@ impl<N> Default for Links<N> {
 impl<N: Name> Links<N> {
     /// A new link in a free place; `None` if both are taken.
     pub(crate) fn open(&mut self, role: Role, now: Time) -> Option<(Slot, LinkId)> {
-        let slot = Slot::BOTH.into_iter().find(|slot| self.slots[*slot as usize].is_none())?;
+        let slot = match &self.slots {
+            [None, _] => Slot::First,
+            [_, None] => Slot::Second,
+            _ => return None,
+        };
         self.generations = self.generations.wrapping_add(1);
         let id = LinkId(self.generations);
         self.slots[slot as usize] = Some(Link {
@@ -157,20 +161,24 @@ impl<N: Name> Links<N> {
         Some((slot, id))
     }
 
-    pub(crate) fn take(&mut self, slot: Slot) -> Option<Link<N>> {
-        self.slots[slot as usize].take()
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        self.slots[slot as usize] = None;
     }
 
     pub(crate) fn find(&self, id: LinkId) -> Option<Slot> {
-        Slot::BOTH
-            .into_iter()
-            .find(|slot| self.slots[*slot as usize].as_ref().is_some_and(|link| link.id == id))
+        self.slot_where(|link| link.id == id)
     }
 
     pub(crate) fn in_role(&self, role: Role) -> Option<Slot> {
-        Slot::BOTH
-            .into_iter()
-            .find(|slot| self.slots[*slot as usize].as_ref().is_some_and(|link| link.role == role))
+        self.slot_where(|link| link.role == role)
+    }
+
+    fn slot_where(&self, is: impl Fn(&Link<N>) -> bool) -> Option<Slot> {
+        match &self.slots {
+            [Some(first), _] if is(first) => Some(Slot::First),
+            [_, Some(second)] if is(second) => Some(Slot::Second),
+            _ => None,
+        }
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Link<N>> {

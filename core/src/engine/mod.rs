@@ -208,7 +208,7 @@ impl<N: Name> Engine<N> {
         }
         let id = self.next_id().ok_or(TooMany)?;
         if matches!(self.state, State::Closed { .. }) {
-            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Closed });
+            self.fail_call(id, CallFailure::Closed);
             return Ok(id);
         }
         self.calls.add(id, idempotent, deadline);
@@ -356,17 +356,33 @@ impl<N: Name> Engine<N> {
         }
     }
 
+    fn close_link(&mut self, link: LinkId, in_order: bool) {
+        self.outputs.push_back(Output::Close { link, in_order });
+    }
+
+    fn fail_call(&mut self, id: u32, reason: CallFailure) {
+        self.outputs.push_back(Output::CallFailed { id, reason });
+    }
+
+    fn fail_publish(&mut self, id: u32, reason: PublishFailure) {
+        self.outputs.push_back(Output::PublishFailed { id, reason });
+    }
+
+    fn lose(&mut self, gap: Gap) {
+        self.outputs.push_back(Output::Gap(gap));
+    }
+
     fn send(&mut self, link: LinkId, message: Outgoing<N>) {
         self.outputs.push_back(Output::Send { link, message });
     }
 
     fn enqueue(&mut self, bytes: usize, acknowledged: bool, now: Now) -> Result<u32, OutboxFull> {
         while let Some(id) = self.outbox.make_room(bytes)? {
-            self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Dropped });
+            self.fail_publish(id, PublishFailure::Dropped);
         }
         let id = self.next_id().ok_or(OutboxFull { bytes: false })?;
         if matches!(self.state, State::Closed { .. }) {
-            self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Closed });
+            self.fail_publish(id, PublishFailure::Closed);
             return Ok(id);
         }
         self.outbox.add(id, bytes, acknowledged);

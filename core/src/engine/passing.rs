@@ -44,8 +44,7 @@ impl<N: Name> Engine<N> {
             Timer::Probe => self.probe_unanswered(now),
             Timer::Calls => {
                 while let Some(id) = self.calls.expire_next(now.time) {
-                    self.outputs
-                        .push_back(Output::CallFailed { id, reason: CallFailure::TimedOut });
+                    self.fail_call(id, CallFailure::TimedOut);
                 }
                 self.arm_calls();
             }

@@ -18,23 +18,20 @@ impl<N: Name> Engine<N> {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
                 Next::Publish { id, .. } if plain => {
                     self.outbox.finish(id);
-                    let reason = PublishFailure::Unsupported;
-                    self.outputs.push_back(Output::PublishFailed { id, reason });
+                    self.fail_publish(id, PublishFailure::Unsupported);
                 }
                 Next::Publish { id, sequence } => {
                     self.send(link, Outgoing::Publish { id, sequence });
                 }
                 Next::Uncertain { id } => {
-                    let reason = PublishFailure::Uncertain;
-                    self.outputs.push_back(Output::PublishFailed { id, reason });
+                    self.fail_publish(id, PublishFailure::Uncertain);
                 }
             }
         }
         while let Some(id) = self.calls.send_next(link) {
             if plain {
                 self.calls.finish(id);
-                let reason = CallFailure::Unsupported;
-                self.outputs.push_back(Output::CallFailed { id, reason });
+                self.fail_call(id, CallFailure::Unsupported);
             } else {
                 self.send(link, Outgoing::Call { id });
             }
