@@ -2,10 +2,10 @@
 
 use super::backoff::bounded_wait;
 use super::dial::{Failure, FailureKind};
-use super::link::{LinkId, Phase, Role, Slot};
+use super::link::{LinkId, Phase, Role, Slot, Subscription};
 use super::outbox::Memory;
 use super::output::{Outgoing, Output, RoomFailure};
-use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, RoomId, Verdict, Wish};
+use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, Room, RoomId, Verdict, Wish};
 use super::state::Cause;
 use super::time::{Millis, Now};
 use super::timers::Timer;
@@ -107,8 +107,7 @@ impl<N: Name> Engine<N> {
             self.violated(link, now);
             return;
         }
-        let Some(entry) = self.links.get_mut(slot) else { return };
-        let Some(subscription) = entry.subscription(binding.subscription) else {
+        let Some(subscription) = self.links.subscription(link, binding.subscription) else {
             // The room was left before its answer came: the link may have waited for nothing else.
             self.switch_when_resumed(slot, now);
             self.advance(now);
@@ -125,9 +124,7 @@ impl<N: Name> Engine<N> {
         if self.ask_again(slot, id, placed, &epoch, binding.offset) {
             return;
         }
-        let Some(subscription) =
-            self.links.get_mut(slot).and_then(|link| link.subscription(binding.subscription))
-        else {
+        let Some(subscription) = self.links.subscription(link, binding.subscription) else {
             return;
         };
         subscription.epoch = Some(epoch.clone());
@@ -191,9 +188,9 @@ impl<N: Name> Engine<N> {
             self.violated(link, now);
             return;
         }
-        if let Some(id) = self.current_room(link, subscription)
+        if let Some((_, room)) = self.placed(link, subscription)
+            && let (id, Some(epoch)) = (room.id, room.epoch.clone())
             && let Some(slot) = self.links.find(link)
-            && let Some(epoch) = self.epoch(id)
             && !self.ask_again(slot, id, true, &epoch, to)
             && let Some(room) = self.rooms.get_mut(id)
             && let Some(gap) = room.lose(to, reason)
@@ -210,27 +207,19 @@ impl<N: Name> Engine<N> {
         if frame.first == 0 {
             return self.unlogged(link, frame.subscription);
         }
-        let last = frame.first.checked_add(u64::from(frame.count) - 1);
-        if last.is_none_or(|last| last >= OFFSET_LIMIT) {
+        let last = frame.first.saturating_add(u64::from(frame.count) - 1);
+        if last >= OFFSET_LIMIT {
             self.violated(link, now);
             return Verdict::Discard;
         }
-        let Some(id) = self.current_room(link, frame.subscription) else {
+        let Some((subscription, room)) = self.placed(link, frame.subscription) else {
             self.place_again(link, frame.subscription, now);
             return Verdict::Discard;
         };
-        if let Some(last) = last
-            && let Some(slot) = self.links.find(link)
-            && let Some(subscription) =
-                self.links.get_mut(slot).and_then(|link| link.subscription(frame.subscription))
-            && let Some((_, reached)) = &mut subscription.reached
-        {
+        if let Some((_, reached)) = &mut subscription.reached {
             *reached = last;
         }
-        match self.rooms.get_mut(id) {
-            Some(room) => room.take(frame.first, frame.count),
-            None => Verdict::Discard,
-        }
+        room.take(frame.first, frame.count)
     }
 
     /// The server answered a call or a publish. False if nobody waits for it any more.
@@ -319,27 +308,24 @@ impl<N: Name> Engine<N> {
         true
     }
 
-    /// The room that a subscription speaks for, if it speaks for the log that the room is in.
-    fn current_room(&mut self, link: LinkId, subscription: u32) -> Option<RoomId> {
-        let slot = self.links.find(link)?;
-        let subscription = self.links.get_mut(slot)?.subscription(subscription)?;
-        let epoch = subscription.epoch.as_ref()?;
-        let room = self.rooms.get(subscription.room)?;
-        (room.epoch.as_ref() == Some(epoch)).then_some(room.id)
+    /// A subscription and its room, if it speaks for the log that the room is in.
+    fn placed(
+        &mut self,
+        link: LinkId,
+        subscription: u32,
+    ) -> Option<(&mut Subscription<N>, &mut Room<N>)> {
+        let subscription = self.links.subscription(link, subscription)?;
+        let room = self.rooms.get_mut(subscription.room)?;
+        let bound = subscription.epoch.is_some() && subscription.epoch == room.epoch;
+        bound.then_some((subscription, room))
     }
 
     fn unlogged(&mut self, link: LinkId, subscription: u32) -> Verdict {
         if self.links.live_primary() != Some(link) {
             return Verdict::Discard;
         }
-        let room = self
-            .links
-            .find(link)
-            .and_then(|slot| self.links.get_mut(slot))
-            .and_then(|link| link.subscription(subscription))
-            .map(|subscription| subscription.room);
-        match room {
-            Some(room) => Verdict::Deliver { room, skip: 0, gap: None },
+        match self.links.subscription(link, subscription) {
+            Some(subscription) => Verdict::Deliver { room: subscription.room, skip: 0, gap: None },
             None => Verdict::Discard,
         }
     }

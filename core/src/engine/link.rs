@@ -173,6 +173,11 @@ impl<N: Name> Links<N> {
         self.slot_where(|link| link.role == role)
     }
 
+    pub(crate) fn subscription(&mut self, link: LinkId, id: u32) -> Option<&mut Subscription<N>> {
+        let slot = self.find(link)?;
+        self.get_mut(slot)?.subscription(id)
+    }
+
     fn slot_where(&self, is: impl Fn(&Link<N>) -> bool) -> Option<Slot> {
         match &self.slots {
             [Some(first), _] if is(first) => Some(Slot::First),
