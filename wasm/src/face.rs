@@ -1,8 +1,7 @@
-//! The engine's commands and inputs, under the engine's own names, with numbers for arguments.
+//! The engine's commands, inputs and questions, each with numbers for arguments.
 //!
-//! Each function hands on and nothing else. Numbers that name something start at 1, so that 0 can say
-//! "none"; an optional number is absent where it is negative or NaN; `time` and `wall` are the two
-//! clocks, in milliseconds.
+//! It only hands on. All of them share one export, because an export with a name, a type and clocks of
+//! its own for each came to a twentieth of the module, and to far more of its JavaScript.
 
 use staywire::engine::{
     Binding, DataFrame, HeartbeatConfig, LinkId, Millis, RoomId, Time, TokenAnswer, TokenRequest,
@@ -14,335 +13,317 @@ use crate::clients::{Face, face};
 use crate::inputs::{failure, from, gap_reason, millis, now, whole, wire};
 use crate::outputs::{Kind, number_of};
 
-// ---- Commands ----
-
-/// Asks for a connection.
+/// What [`tell`] is told, which numbers it takes, in their order, and what it answers.
+///
+/// Numbers that name something start at 1, so that 0 can say "none". Epochs, identities and stores are
+/// texts of the server that JavaScript numbers, the same number for the same text. A span or a time
+/// that is left out, or negative, is absent. What has no answer answers 0.
 #[wasm_bindgen]
-pub fn connect(client: u32, time: f64, wall: f64) {
-    face(client).engine.connect(now(time, wall));
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Asks for a connection.
+    Connect = 0,
+    /// Begin (0 next event, 1 history, 2 position), number of past events or offset, epoch. Answers
+    /// the room, or 0 if too many are joined.
+    Join = 1,
+    /// Room.
+    Leave = 2,
+    /// Room, epoch and offset of the last event that was handed over.
+    RoomOverflowed = 3,
+    /// Room.
+    RoomCaughtUp = 4,
+    /// Whether it may be repeated, the time it ends. Answers the call, or 0 if too many are open.
+    Call = 5,
+    /// Call.
+    CancelCall = 6,
+    /// Payload bytes. Answers the publish, or 0 if the outbox is full.
+    Publish = 7,
+    /// Payload bytes. Answers the event, or 0 if the outbox is full.
+    SendEvent = 8,
+    /// Call, publish or event that turned out to be impossible to send.
+    Abandon = 9,
+    /// Publish or event. Answers whether it was taken out before it was sent.
+    Withdraw = 10,
+    /// Closes for good.
+    Close = 11,
+    /// The time of the last timeout is reached.
+    Timeout = 12,
+    /// The platform woke up.
+    Wake = 13,
+    /// The way to the network changed.
+    NetworkChanged = 14,
+    /// Whether there is a network.
+    Online = 15,
+    /// Request, when the token ends on the wall clock.
+    Token = 16,
+    /// Request.
+    TokenFailed = 17,
+    /// Link, protocol (0 plain, 1 `staywire.v1`).
+    Opened = 18,
+    /// Link, kind of failure (the engine's `FailureKind`, counted from 0), span to come back after.
+    OpenFailed = 19,
+    /// Link, kind of failure, span to come back after.
+    Closed = 20,
+    /// Link.
+    Heard = 21,
+    /// Link, heartbeat's interval and timeout, span the token lives, identity, store, span and count
+    /// of the publishes it remembers.
+    Welcome = 22,
+    /// Link.
+    Ping = 23,
+    /// Link, subscription, epoch, offset, tip.
+    Bound = 24,
+    /// Link, subscription, span to come back after. Answers the room, or 0.
+    Refused = 25,
+    /// Link, subscription, last offset that is gone, reason.
+    Gap = 26,
+    /// Link, subscription, first offset (0: none), count. Answers how many to skip, or -1 to discard
+    /// all of them; number 0 is the room. Poll before handing them over: a gap is said there.
+    Data = 27,
+    /// Link, call or publish. Answers whether anybody waits for it.
+    Reply = 28,
+    /// Link, span to make another after.
+    Goaway = 29,
+    /// Link.
+    Violation = 30,
+    /// Answers the state, numbered as in `StateChanged`.
+    State = 31,
+    /// Room. Answers the last offset that was delivered or said to be missing, and -1 before the
+    /// server has given one; number 0 is the epoch.
+    Position = 32,
+    /// Link. Answers whether it is still wanted.
+    HasLink = 33,
+    /// Answers how many messages are in the outbox; number 0 is their payload bytes.
+    OutboxUsage = 34,
 }
 
-/// Joins a room and names it; 0 if too many are joined. `begin` is 0 for the next event, 1 for
-/// at most `number` past ones, 2 for those after the offset `number` of `epoch`.
+/// By their numbers. `wasm-bindgen` would turn a number into an [`Input`] too, but throws a text.
+const INPUTS: [Input; 35] = [
+    Input::Connect,
+    Input::Join,
+    Input::Leave,
+    Input::RoomOverflowed,
+    Input::RoomCaughtUp,
+    Input::Call,
+    Input::CancelCall,
+    Input::Publish,
+    Input::SendEvent,
+    Input::Abandon,
+    Input::Withdraw,
+    Input::Close,
+    Input::Timeout,
+    Input::Wake,
+    Input::NetworkChanged,
+    Input::Online,
+    Input::Token,
+    Input::TokenFailed,
+    Input::Opened,
+    Input::OpenFailed,
+    Input::Closed,
+    Input::Heard,
+    Input::Welcome,
+    Input::Ping,
+    Input::Bound,
+    Input::Refused,
+    Input::Gap,
+    Input::Data,
+    Input::Reply,
+    Input::Goaway,
+    Input::Violation,
+    Input::State,
+    Input::Position,
+    Input::HasLink,
+    Input::OutboxUsage,
+];
+
+/// Tells the engine something, and then [`poll`] says what to do about it. `time` and `wall` are the
+/// two clocks, in milliseconds; what the other numbers mean stands with each [`Input`].
 #[wasm_bindgen]
-pub fn join(client: u32, begin: u32, number: f64, epoch: &str, time: f64, wall: f64) -> u32 {
-    let room = face(client).engine.join(from(begin, number, epoch), now(time, wall));
-    room.map_or(0, |room| room.0)
-}
-
-/// Leaves a room.
-#[wasm_bindgen]
-pub fn leave(client: u32, room: u32) {
-    face(client).engine.leave(RoomId(room));
-}
-
-/// The application fell behind: its queue for this room was dropped after this event.
-#[wasm_bindgen]
-pub fn room_overflowed(client: u32, room: u32, epoch: &str, offset: f64) {
-    face(client).engine.room_overflowed(RoomId(room), epoch, offset as u64);
-}
-
-/// The application has taken all that was queued for this room.
-#[wasm_bindgen]
-pub fn room_caught_up(client: u32, room: u32) {
-    face(client).engine.room_caught_up(RoomId(room));
-}
-
-/// Opens a call and names it; 0 if too many are open. `deadline` is a point in time, or absent.
-#[wasm_bindgen]
-pub fn call(client: u32, idempotent: bool, deadline: f64, time: f64, wall: f64) -> u32 {
-    let deadline = whole(deadline).map(Time);
-    face(client).engine.call(idempotent, deadline, now(time, wall)).unwrap_or(0)
-}
-
-/// Forgets a call.
-#[wasm_bindgen]
-pub fn cancel_call(client: u32, id: u32) {
-    face(client).engine.cancel_call(id);
-}
-
-/// Puts a publish in the outbox and names it; 0 if the outbox is full.
-#[wasm_bindgen]
-pub fn publish(client: u32, bytes: u32, time: f64, wall: f64) -> u32 {
-    face(client).engine.publish(bytes as usize, now(time, wall)).unwrap_or(0)
-}
-
-/// The same for an event that has no answer.
-#[wasm_bindgen]
-pub fn send_event(client: u32, bytes: u32, time: f64, wall: f64) -> u32 {
-    face(client).engine.send_event(bytes as usize, now(time, wall)).unwrap_or(0)
-}
-
-/// Ends a call or a publish that turned out to be impossible to send.
-#[wasm_bindgen]
-pub fn abandon(client: u32, id: u32) {
-    face(client).engine.abandon(id);
-}
-
-/// Takes a message out of the outbox if it was never sent; tells whether it was.
-#[wasm_bindgen]
-pub fn withdraw(client: u32, id: u32) -> bool {
-    face(client).engine.withdraw(id)
-}
-
-/// Closes for good.
-#[wasm_bindgen]
-pub fn close(client: u32) {
-    face(client).engine.close();
-}
-
-// ---- Inputs that are no link's ----
-
-/// The time of the last `Timeout` is reached.
-#[wasm_bindgen]
-pub fn handle_timeout(client: u32, time: f64, wall: f64) {
-    face(client).engine.handle_timeout(now(time, wall));
-}
-
-/// The platform woke up.
-#[wasm_bindgen]
-pub fn handle_wake(client: u32, time: f64, wall: f64) {
-    face(client).engine.handle_wake(now(time, wall));
-}
-
-/// The way to the network changed.
-#[wasm_bindgen]
-pub fn handle_network_changed(client: u32, time: f64, wall: f64) {
-    face(client).engine.handle_network_changed(now(time, wall));
-}
-
-/// There is a network, or none.
-#[wasm_bindgen]
-pub fn handle_online(client: u32, online: bool, time: f64, wall: f64) {
-    face(client).engine.handle_online(online, now(time, wall));
-}
-
-/// The token provider answered with a token that `ends` on the wall clock, if it says so.
-#[wasm_bindgen]
-pub fn handle_token(client: u32, request: u32, ends: f64, time: f64, wall: f64) {
-    let answer = TokenAnswer::Token { ends: whole(ends).map(WallTime) };
-    face(client).engine.handle_token(TokenRequest(request), answer, now(time, wall));
-}
-
-/// The token provider failed.
-#[wasm_bindgen]
-pub fn handle_token_failed(client: u32, request: u32, time: f64, wall: f64) {
-    face(client).engine.handle_token(TokenRequest(request), TokenAnswer::Failed, now(time, wall));
-}
-
-// ---- Inputs of a link ----
-
-/// The socket is open; `protocol` is 0 for plain, 1 for `staywire.v1`.
-#[wasm_bindgen]
-pub fn handle_opened(client: u32, link: u32, protocol: u32, time: f64, wall: f64) {
-    face(client).engine.handle_opened(LinkId(link), wire(protocol), now(time, wall));
-}
-
-/// The socket could not be opened. `kind` counts the engine's `FailureKind` from 0.
-#[wasm_bindgen]
-pub fn handle_open_failed(
-    client: u32,
-    link: u32,
-    kind: u32,
-    retry_after: f64,
+#[expect(clippy::too_many_arguments, reason = "a list of them would have to be copied")]
+pub fn tell(
+    client: usize,
+    input: usize,
     time: f64,
     wall: f64,
-) {
-    let failure = failure(kind, retry_after);
-    face(client).engine.handle_open_failed(LinkId(link), failure, now(time, wall));
-}
-
-/// The socket closed, or broke.
-#[wasm_bindgen]
-pub fn handle_closed(client: u32, link: u32, kind: u32, retry_after: f64, time: f64, wall: f64) {
-    let failure = failure(kind, retry_after);
-    face(client).engine.handle_closed(LinkId(link), failure, now(time, wall));
-}
-
-/// Anything at all arrived.
-#[wasm_bindgen]
-pub fn handle_heard(client: u32, link: u32, time: f64, wall: f64) {
-    face(client).engine.handle_heard(LinkId(link), now(time, wall));
-}
-
-/// The server greeted the link. Without an `interval` the heartbeat stays as configured.
-#[wasm_bindgen]
-#[expect(clippy::too_many_arguments, reason = "a record would have to be built on both sides")]
-pub fn handle_welcome(
-    client: u32,
-    link: u32,
-    interval: f64,
-    timeout: f64,
-    token_ends_in: f64,
-    identity: &str,
-    store: &str,
-    window: f64,
-    entries: u32,
-    time: f64,
-    wall: f64,
-) {
-    let heartbeat = millis(interval)
-        .map(|interval| HeartbeatConfig { interval, timeout: Millis(timeout as u64) });
-    let token_ends_in = millis(token_ends_in);
-    let window = Millis(window as u64);
-    let welcome = Welcome { heartbeat, token_ends_in, identity, store, window, entries };
-    face(client).engine.handle_welcome(LinkId(link), welcome, now(time, wall));
-}
-
-/// The server asks whether anybody is there.
-#[wasm_bindgen]
-pub fn handle_ping(client: u32, link: u32) {
-    face(client).engine.handle_ping(LinkId(link));
-}
-
-/// The server answered a subscription, or its log began anew.
-#[wasm_bindgen]
-#[expect(clippy::too_many_arguments, reason = "a record would have to be built on both sides")]
-pub fn handle_bound(
-    client: u32,
-    link: u32,
-    subscription: u32,
-    epoch: &str,
-    offset: f64,
-    tip: f64,
-    time: f64,
-    wall: f64,
-) {
-    let binding = Binding { subscription, epoch, offset: offset as u64, tip: tip as u64 };
-    face(client).engine.handle_bound(LinkId(link), binding, now(time, wall));
-}
-
-/// The server refuses a subscription; for good, where `retry_after` is absent. The room that it
-/// was, or 0.
-#[wasm_bindgen]
-pub fn handle_refused(
-    client: u32,
-    link: u32,
-    subscription: u32,
-    retry_after: f64,
-    time: f64,
-    wall: f64,
-) -> u32 {
-    let retry_after = millis(retry_after);
+    a: f64,
+    b: f64,
+    c: f64,
+    d: f64,
+    e: f64,
+    f: f64,
+    g: f64,
+    h: f64,
+) -> f64 {
+    let Face { engine, said } = face(client);
     let now = now(time, wall);
-    let room = face(client).engine.handle_refused(LinkId(link), subscription, retry_after, now);
-    room.map_or(0, |room| room.0)
-}
-
-/// Events up to `to` are gone. `reason` is the number of a `GapReason`.
-#[wasm_bindgen]
-pub fn handle_gap(
-    client: u32,
-    link: u32,
-    subscription: u32,
-    to: f64,
-    reason: u32,
-    time: f64,
-    wall: f64,
-) {
-    let (to, reason) = (to as u64, gap_reason(reason));
-    face(client).engine.handle_gap(LinkId(link), subscription, to, reason, now(time, wall));
-}
-
-/// `count` events from the offset `first` on arrived (0: they have none). How many of them to
-/// skip, or -1 to discard them all; number 0 is the room. Poll before handing them over: a gap
-/// before them is said there.
-#[wasm_bindgen]
-pub fn handle_data(
-    client: u32,
-    link: u32,
-    subscription: u32,
-    first: f64,
-    count: u32,
-    time: f64,
-    wall: f64,
-) -> i32 {
-    let frame = DataFrame { subscription, first: first as u64, count };
-    match face(client).engine.handle_data(LinkId(link), frame, now(time, wall)) {
-        Verdict::Deliver { room, skip, gap } => {
-            face(client).said.data(room, gap);
-            skip as i32
+    // Nearly everything names a link, or something else by its first number.
+    let (id, second) = (a as u32, b as u32);
+    let (link, room) = (LinkId(id), RoomId(id));
+    let answer = match INPUTS[input] {
+        Input::Connect => {
+            engine.connect(now);
+            0
         }
-        Verdict::Discard => -1,
-    }
+        Input::Join => engine.join(from(id, b, c as u32), now).map_or(0, |room| room.0),
+        Input::Leave => {
+            engine.leave(room);
+            0
+        }
+        Input::RoomOverflowed => {
+            engine.room_overflowed(room, second, c as u64);
+            0
+        }
+        Input::RoomCaughtUp => {
+            engine.room_caught_up(room);
+            0
+        }
+        Input::Call => engine.call(a > 0.0, whole(b).map(Time), now).unwrap_or(0),
+        Input::CancelCall => {
+            engine.cancel_call(id);
+            0
+        }
+        Input::Publish => engine.publish(a as usize, now).unwrap_or(0),
+        Input::SendEvent => engine.send_event(a as usize, now).unwrap_or(0),
+        Input::Abandon => {
+            engine.abandon(id);
+            0
+        }
+        Input::Withdraw => engine.withdraw(id).into(),
+        Input::Close => {
+            engine.close();
+            0
+        }
+        Input::Timeout => {
+            engine.handle_timeout(now);
+            0
+        }
+        Input::Wake => {
+            engine.handle_wake(now);
+            0
+        }
+        Input::NetworkChanged => {
+            engine.handle_network_changed(now);
+            0
+        }
+        Input::Online => {
+            engine.handle_online(a > 0.0, now);
+            0
+        }
+        Input::Token => {
+            let answer = TokenAnswer::Token { ends: whole(b).map(WallTime) };
+            engine.handle_token(TokenRequest(id), answer, now);
+            0
+        }
+        Input::TokenFailed => {
+            engine.handle_token(TokenRequest(id), TokenAnswer::Failed, now);
+            0
+        }
+        Input::Opened => {
+            engine.handle_opened(link, wire(second), now);
+            0
+        }
+        Input::OpenFailed => {
+            engine.handle_open_failed(link, failure(second, c), now);
+            0
+        }
+        Input::Closed => {
+            engine.handle_closed(link, failure(second, c), now);
+            0
+        }
+        Input::Heard => {
+            engine.handle_heard(link, now);
+            0
+        }
+        Input::Welcome => {
+            let timeout = Millis(c as u64);
+            let welcome = Welcome {
+                heartbeat: millis(b).map(|interval| HeartbeatConfig { interval, timeout }),
+                token_ends_in: millis(d),
+                identity: e as u32,
+                store: f as u32,
+                window: Millis(g as u64),
+                entries: h as u32,
+            };
+            engine.handle_welcome(link, welcome, now);
+            0
+        }
+        Input::Ping => {
+            engine.handle_ping(link);
+            0
+        }
+        Input::Bound => {
+            let (subscription, epoch) = (second, c as u32);
+            let binding = Binding { subscription, epoch, offset: d as u64, tip: e as u64 };
+            engine.handle_bound(link, binding, now);
+            0
+        }
+        Input::Refused => {
+            engine.handle_refused(link, second, millis(c), now).map_or(0, |room| room.0)
+        }
+        Input::Gap => {
+            engine.handle_gap(link, second, c as u64, gap_reason(d as u32), now);
+            0
+        }
+        Input::Data => {
+            let frame = DataFrame { subscription: second, first: c as u64, count: d as u32 };
+            match engine.handle_data(link, frame, now) {
+                Verdict::Deliver { room, skip, gap } => {
+                    said.data(room, gap);
+                    skip
+                }
+                Verdict::Discard => return -1.0,
+            }
+        }
+        Input::Reply => engine.handle_reply(link, second, now).into(),
+        Input::Goaway => {
+            engine.handle_goaway(link, Millis(b as u64), now);
+            0
+        }
+        Input::Violation => {
+            engine.handle_violation(link, now);
+            0
+        }
+        Input::State => number_of(engine.state()) as u32,
+        Input::Position => {
+            return match engine.position(room) {
+                Some((epoch, offset)) => {
+                    said.answer(*epoch);
+                    offset as f64
+                }
+                None => -1.0,
+            };
+        }
+        Input::HasLink => engine.has_link(link).into(),
+        Input::OutboxUsage => {
+            let (messages, bytes) = engine.outbox_usage();
+            said.answer(bytes as u32);
+            messages as u32
+        }
+    };
+    answer.into()
 }
 
-/// The server answered a call or a publish; tells whether anybody waits for it.
+/// The next thing to do; what comes with it is in [`number`].
 #[wasm_bindgen]
-pub fn handle_reply(client: u32, link: u32, id: u32, time: f64, wall: f64) -> bool {
-    face(client).engine.handle_reply(LinkId(link), id, now(time, wall))
-}
-
-/// The server wants this link gone, and another made after a wait.
-#[wasm_bindgen]
-pub fn handle_goaway(client: u32, link: u32, reconnect_after: f64, time: f64, wall: f64) {
-    let reconnect_after = Millis(reconnect_after as u64);
-    face(client).engine.handle_goaway(LinkId(link), reconnect_after, now(time, wall));
-}
-
-/// The peer broke the protocol.
-#[wasm_bindgen]
-pub fn handle_violation(client: u32, link: u32, time: f64, wall: f64) {
-    face(client).engine.handle_violation(LinkId(link), now(time, wall));
-}
-
-// ---- Output ----
-
-/// The next thing to do; what comes with it is in [`number`] and
-/// [`text`].
-#[wasm_bindgen]
-pub fn poll(client: u32) -> Kind {
+pub fn poll(client: usize) -> Kind {
     let Face { engine, said } = face(client);
     said.poll(engine)
 }
 
 /// One of the numbers of what was said last.
 #[wasm_bindgen]
-pub fn number(client: u32, index: usize) -> f64 {
+pub fn number(client: usize, index: usize) -> f64 {
     face(client).said.number(index)
 }
 
-/// Where the text of what was said last begins in this module's memory. It is UTF-8, and stays until
-/// the next poll.
-#[wasm_bindgen]
-pub fn text_at(client: u32) -> *const u8 {
-    face(client).said.text().as_ptr()
-}
+#[cfg(test)]
+mod tests {
+    use super::INPUTS;
 
-/// How many bytes the text has; 0 if there is none.
-#[wasm_bindgen]
-pub fn text_length(client: u32) -> usize {
-    face(client).said.text().len()
-}
-
-/// The state of the connection, numbered as in `StateChanged`.
-#[wasm_bindgen]
-pub fn state(client: u32) -> u32 {
-    number_of(face(client).engine.state()) as u32
-}
-
-/// The last offset that was delivered in a room, once the server has given one, else -1. The
-/// text is the epoch.
-#[wasm_bindgen]
-pub fn position(client: u32, room: u32) -> f64 {
-    let Face { engine, said } = face(client);
-    said.position(engine, RoomId(room)).map_or(-1.0, |offset| offset as f64)
-}
-
-/// Whether this link is still wanted.
-#[wasm_bindgen]
-pub fn has_link(client: u32, link: u32) -> bool {
-    face(client).engine.has_link(LinkId(link))
-}
-
-/// Messages in the outbox.
-#[wasm_bindgen]
-pub fn outbox_messages(client: u32) -> usize {
-    face(client).engine.outbox_usage().0
-}
-
-/// Payload bytes in the outbox.
-#[wasm_bindgen]
-pub fn outbox_bytes(client: u32) -> usize {
-    face(client).engine.outbox_usage().1
+    #[test]
+    fn the_table_lists_every_input_at_its_own_number() {
+        for (number, input) in INPUTS.iter().enumerate() {
+            assert_eq!(*input as usize, number);
+        }
+    }
 }

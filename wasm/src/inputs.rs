@@ -18,11 +18,11 @@ pub(crate) fn now(time: f64, wall: f64) -> Now {
 }
 
 /// 0: the next event; 1: at most `number` past ones; 2: after the offset `number` of `epoch`.
-pub(crate) fn from(begin: u32, number: f64, epoch: &str) -> From {
+pub(crate) fn from(begin: u32, number: f64, epoch: u32) -> From<u32> {
     match begin {
         0 => From::Tip,
         1 => From::History(number as u32),
-        _ => From::Position { epoch: epoch.into(), offset: number as u64 },
+        _ => From::Position { epoch, offset: number as u64 },
     }
 }
 

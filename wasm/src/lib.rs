@@ -1,9 +1,9 @@
 //! The engine for browsers, behind a face of numbers.
 //!
-//! JavaScript keeps the sockets, the timers and `JSON.parse`; it tells the engine what happened and
-//! polls what to do. [`Engine`] is that face: the engine's commands and inputs under their own
-//! names, and [`poll`](Engine::poll) for its outputs. There are no callbacks, so that no code of the
-//! application can ever run inside a borrow.
+//! JavaScript keeps the sockets, the timers, the texts and `JSON.parse`. It [creates](clients::create)
+//! an engine, [tells](face::tell) it what happened, and [polls](face::poll) what to do until the answer
+//! is `Timeout` or `Idle`; then it may tell the next thing. There are no callbacks, so that no code of
+//! the application can ever run inside a borrow.
 //!
 //! It never decides anything (the engine does), and never parses or formats. It is `no_std` and has
 //! a small allocator, because each of its bytes is a download.
@@ -11,17 +11,21 @@
 
 extern crate alloc;
 
-#[allow(unsafe_code, reason = "one static that the compiler cannot know to have one thread")]
+#[allow(unsafe_code, reason = "one static that the compiler can't know to have one thread")]
 pub mod clients;
 pub mod face;
 mod inputs;
 pub mod outputs;
-mod settings;
+
+#[cfg(target_arch = "wasm32")]
+use lol_alloc::{AssumeSingleThreaded, FreeListAllocator};
 
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: lol_alloc::LockedAllocator<lol_alloc::FreeListAllocator> =
-    lol_alloc::LockedAllocator::new(lol_alloc::FreeListAllocator::new());
+#[allow(unsafe_code, reason = "the same")]
+// SAFETY: a module without the threads proposal has one thread.
+static ALLOCATOR: AssumeSingleThreaded<FreeListAllocator> =
+    unsafe { AssumeSingleThreaded::new(FreeListAllocator::new()) };
 
 /// A message would need `fmt`, which is larger than the engine.
 #[cfg(target_arch = "wasm32")]

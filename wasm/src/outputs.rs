@@ -1,10 +1,8 @@
-//! The engine's outputs as a kind, a few numbers and at times a text.
+//! The engine's outputs as a kind and a few numbers.
 //!
 //! The tables here are the contract with the JavaScript above; nothing else says them again.
 
-use alloc::vec::IntoIter;
-
-use staywire::engine::{Engine, Epoch, From, Gap, Outgoing, Output, RoomId, State, Subscribe};
+use staywire::engine::{Engine, From, Gap, Outgoing, Output, RoomId, State, Subscribe};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// What an output is, and which numbers come with it, in their order.
@@ -26,7 +24,7 @@ pub enum Kind {
     /// State (0 idle, 1 connecting, 2 connected, 3 reconnecting, 4 offline, 5 closed), cause; only
     /// if reconnecting: attempt, when it is due.
     StateChanged = 6,
-    /// Room, offset; the text is the epoch.
+    /// Room, offset, epoch.
     Joined = 7,
     /// Room, reason (0 refused, 1 unsupported, 2 closed).
     RoomFailed = 8,
@@ -39,7 +37,7 @@ pub enum Kind {
     /// Send a hello. Link, how many rooms: as many `Subscribe` follow at once, and belong to it.
     Hello = 12,
     /// Link, subscription, room, begin (0 tip, 1 history, 2 position), number of past events or
-    /// offset; the text is a position's epoch. Send a join, unless it belongs to a hello.
+    /// offset, a position's epoch. Send a join, unless it belongs to a hello.
     Subscribe = 13,
     /// Send a leave. Link, subscription.
     Leave = 14,
@@ -58,19 +56,13 @@ pub enum Kind {
 /// What was said last, for JavaScript to read piece by piece, and what is to be said next.
 #[derive(Default)]
 pub(crate) struct Said {
-    numbers: [u64; 5],
-    text: Option<Epoch>,
-    /// The link of a hello, and its rooms.
-    hello: (u32, IntoIter<Subscribe>),
+    numbers: [u64; 6],
     /// A data frame's gap: known with its verdict, said by the next poll.
     gap: Option<Gap>,
 }
 
 impl Said {
-    pub(crate) fn poll(&mut self, engine: &mut Engine) -> Kind {
-        if let Some(subscribe) = self.hello.1.next() {
-            return self.subscribe(self.hello.0, subscribe);
-        }
+    pub(crate) fn poll(&mut self, engine: &mut Engine<u32>) -> Kind {
         if let Some(gap) = self.gap.take() {
             return self.lost(gap);
         }
@@ -92,7 +84,9 @@ impl Said {
                 (Kind::StateChanged, number_of(state), cause.code().into())
             }
             Output::Joined { room } => {
-                (Kind::Joined, room.0.into(), self.position(engine, room).unwrap_or(0))
+                let (epoch, offset) = engine.position(room).unwrap_or((&0, 0));
+                self.numbers[2] = (*epoch).into();
+                (Kind::Joined, room.0.into(), offset)
             }
             Output::RoomFailed { room, reason } => (Kind::RoomFailed, room.0.into(), reason as u64),
             Output::Gap(gap) => return self.lost(gap),
@@ -104,13 +98,9 @@ impl Said {
         kind
     }
 
-    fn message(&mut self, link: u32, message: Outgoing) -> Kind {
+    fn message(&mut self, link: u32, message: Outgoing<u32>) -> Kind {
         let (kind, number) = match message {
-            Outgoing::Hello { rooms } => {
-                let count = rooms.len() as u32;
-                self.hello = (link, rooms.into_iter());
-                (Kind::Hello, count)
-            }
+            Outgoing::Hello { rooms } => (Kind::Hello, rooms as u32),
             Outgoing::Join(subscribe) => return self.subscribe(link, subscribe),
             Outgoing::Leave { subscription } => (Kind::Leave, subscription),
             Outgoing::Ping => (Kind::Ping, 0),
@@ -127,40 +117,33 @@ impl Said {
         kind
     }
 
-    fn subscribe(&mut self, link: u32, subscribe: Subscribe) -> Kind {
-        let (begin, number) = match subscribe.from {
-            From::Tip => (0, 0),
-            From::History(count) => (1, count.into()),
-            From::Position { epoch, offset } => {
-                self.text = Some(epoch);
-                (2, offset)
-            }
+    fn subscribe(&mut self, link: u32, subscribe: Subscribe<u32>) -> Kind {
+        let (begin, number, epoch) = match subscribe.from {
+            From::Tip => (0, 0, 0),
+            From::History(count) => (1, count.into(), 0),
+            From::Position { epoch, offset } => (2, offset, epoch),
         };
         let Subscribe { subscription, room, .. } = subscribe;
-        self.numbers = [link.into(), subscription.into(), room.0.into(), begin, number];
+        self.numbers =
+            [link.into(), subscription.into(), room.0.into(), begin, number, epoch.into()];
         Kind::Subscribe
     }
 
     fn lost(&mut self, gap: Gap) -> Kind {
         let room = gap.room.map_or(0, |room| room.0.into());
-        self.numbers = [room, gap.from, gap.to, gap.reason as u64, 0];
+        self.numbers = [room, gap.from, gap.to, gap.reason as u64, 0, 0];
         Kind::Gap
     }
 
     /// A data frame's verdict: its room is number 0, and its gap comes first.
     pub(crate) fn data(&mut self, room: RoomId, gap: Option<Gap>) {
-        self.numbers[0] = room.0.into();
+        self.answer(room.0);
         self.gap = gap;
     }
 
-    /// A room's offset; its epoch becomes the text.
-    pub(crate) fn position(&mut self, engine: &Engine, room: RoomId) -> Option<u64> {
-        self.text = engine.epoch(room);
-        engine.position(room).map(|(_, offset)| offset)
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        self.text.as_deref().unwrap_or("")
+    /// What an answer has no place for.
+    pub(crate) fn answer(&mut self, number: u32) {
+        self.numbers[0] = number.into();
     }
 
     pub(crate) fn number(&self, index: usize) -> f64 {

@@ -46,8 +46,8 @@ impl Connection {
                         timeout: Millis(heartbeat.timeout_ms.max(1)),
                     }),
                     token_ends_in: welcome.token_expires_in_ms.map(Millis),
-                    identity: &identity,
-                    store: &welcome.store,
+                    identity: identity.into(),
+                    store: welcome.store.as_ref().into(),
                     window: Millis(welcome.dedup_window_ms),
                     entries: welcome.dedup_entries,
                 };
@@ -113,7 +113,7 @@ impl Connection {
     fn handle_bound(&mut self, link: LinkId, bound: &Bound<'_>, now: Now) {
         let binding = Binding {
             subscription: bound.subscription,
-            epoch: &bound.epoch,
+            epoch: bound.epoch.as_ref().into(),
             offset: bound.offset,
             tip: bound.tip,
         };

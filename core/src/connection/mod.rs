@@ -98,7 +98,7 @@ impl Connection {
 
     /// See [`Engine::room_overflowed`].
     pub fn room_overflowed(&mut self, room: RoomId, epoch: &str, offset: u64) {
-        self.engine.room_overflowed(room, epoch, offset);
+        self.engine.room_overflowed(room, epoch.into(), offset);
         self.drain();
     }
 

@@ -60,10 +60,21 @@ impl Connection {
         }
     }
 
+    /// The next outputs, which belong to the hello before them.
+    fn joins_of_hello(&mut self, rooms: usize) -> Vec<Join<'static>> {
+        let mut joins = Vec::with_capacity(rooms);
+        for _ in 0..rooms {
+            if let Output::Send { message: Outgoing::Join(room), .. } = self.engine.poll_output() {
+                joins.extend(self.join_frame(&room));
+            }
+        }
+        joins
+    }
+
     fn transmit(&mut self, link: LinkId, message: Outgoing) {
         let message = match message {
             Outgoing::Hello { rooms } => {
-                let rooms = rooms.iter().filter_map(|room| self.join_frame(room)).collect();
+                let rooms = self.joins_of_hello(rooms);
                 let hello = Hello {
                     instance: self.identity.instance.as_str().into(),
                     producer: self.identity.producer.as_str().into(),

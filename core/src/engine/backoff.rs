@@ -47,8 +47,10 @@ impl Backoff {
         if config.give_up_after.is_some_and(|most| self.attempts >= most) {
             return None;
         }
-        let doublings = self.attempts.min(32);
-        let bound = config.base.0.saturating_mul(1 << doublings).min(config.cap.0);
+        let mut bound = config.base.0.min(config.cap.0);
+        for _ in 0..self.attempts.min(32) {
+            bound = bound.saturating_add(bound).min(config.cap.0);
+        }
         self.attempts = self.attempts.saturating_add(1);
         // A hint is a floor: the crowd that got the same hint must not come back at one instant.
         let wait = rng.up_to(bound);

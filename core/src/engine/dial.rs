@@ -5,13 +5,13 @@
 //! client, because the next mutation asks again.
 
 use super::credentials::Readiness;
-use super::link::{Link, LinkId, Phase, Role, Slot};
-use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure};
+use super::link::{LinkId, Phase, Role, Slot};
+use super::output::{CallFailure, Output, PublishFailure, RoomFailure};
 use super::rooms::{Gap, GapReason};
 use super::state::{Cause, State};
 use super::time::{Millis, Now, Time, WallTime};
 use super::timers::Timer;
-use super::{BackoffConfig, CredentialsMode, Engine, ProtocolChoice, TokenRequest};
+use super::{BackoffConfig, CredentialsMode, Engine, Name, ProtocolChoice, TokenRequest};
 
 /// The protocol that an open link speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,14 @@ pub struct Failure {
     pub retry_after: Option<Millis>,
 }
 
-impl Engine {
+/// What is still to be known of a link that was taken out of its place.
+struct Forgotten {
+    id: LinkId,
+    role: Role,
+    phase: Phase,
+}
+
+impl<N: Name> Engine<N> {
     // ---- Inputs of the transport ----
 
     /// The transport is open, and this is what the peer agreed to speak.
@@ -97,8 +104,7 @@ impl Engine {
         match wire {
             Wire::StaywireV1 => {
                 entry.phase = Phase::Greeting;
-                let rooms = self.subscribe_all(slot);
-                self.send(link, Outgoing::Hello { rooms });
+                self.say_hello(slot, link);
             }
             Wire::Plain => {
                 entry.phase = Phase::Live;
@@ -217,12 +223,10 @@ impl Engine {
         self.sent_away_until = None;
         self.timers.clear(Timer::Probe);
         self.timers.set(Timer::Stable, now.time + self.config.stable_after);
-        let memory = self
-            .links
-            .in_role(Role::Primary)
-            .and_then(|slot| self.links.get_mut(slot))
-            .and_then(|link| link.memory.take());
-        if let Some(memory) = memory {
+        if let Some(slot) = self.links.in_role(Role::Primary)
+            && let Some(link) = self.links.get_mut(slot)
+            && let Some(memory) = link.memory.take()
+        {
             self.outbox.greeted(memory);
         }
         self.arm_refresh(now);
@@ -382,16 +386,18 @@ impl Engine {
     }
 
     /// Takes a link out of its place, with its timers, calls and outbox entries.
-    fn forget_link(&mut self, slot: Slot) -> Option<Link> {
-        let link = self.links.take(slot)?;
-        for timer in [slot.dial_timer(), slot.ping_timer(), slot.dead_timer()] {
-            self.timers.clear(timer);
-        }
+    fn forget_link(&mut self, slot: Slot) -> Option<Forgotten> {
+        let link = self.links.get(slot)?;
+        let link = Forgotten { id: link.id, role: link.role, phase: link.phase };
+        self.links.remove(slot);
+        self.timers.clear(slot.dial_timer());
+        self.timers.clear(slot.ping_timer());
+        self.timers.clear(slot.dead_timer());
         if link.role == Role::Retiring {
             self.timers.clear(Timer::Retire);
         }
         while let Some(id) = self.calls.interrupt_next(link.id) {
-            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Interrupted });
+            self.fail_call(id, CallFailure::Interrupted);
         }
         self.arm_calls();
         Some(link)
@@ -399,7 +405,7 @@ impl Engine {
 
     pub(super) fn end_link(&mut self, slot: Slot, in_order: bool) -> Option<Role> {
         let link = self.forget_link(slot)?;
-        self.outputs.push_back(Output::Close { link: link.id, in_order });
+        self.close_link(link.id, in_order);
         Some(link.role)
     }
 
@@ -428,11 +434,11 @@ impl Engine {
             self.outputs.push_back(Output::DropToken { request });
         }
         while let Some(id) = self.calls.abandon_next() {
-            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Closed });
+            self.fail_call(id, CallFailure::Closed);
         }
         while let Some((id, sent)) = self.outbox.abandon_next() {
             let reason = if sent { PublishFailure::Uncertain } else { PublishFailure::Closed };
-            self.outputs.push_back(Output::PublishFailed { id, reason });
+            self.fail_publish(id, reason);
         }
         self.fail_rooms(RoomFailure::Closed);
         self.timers.clear_all();

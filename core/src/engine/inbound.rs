@@ -1,30 +1,27 @@
 //! What the server says, once a codec has made numbers of it.
 
-use alloc::boxed::Box;
-
-use super::Engine;
-use super::HeartbeatConfig;
 use super::backoff::bounded_wait;
 use super::dial::{Failure, FailureKind};
-use super::link::{LinkId, Phase, Role, Slot};
+use super::link::{LinkId, Phase, Role, Slot, Subscription};
 use super::outbox::Memory;
 use super::output::{Outgoing, Output, RoomFailure};
-use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, RoomId, Verdict, Wish};
+use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, Room, RoomId, Verdict, Wish};
 use super::state::Cause;
 use super::time::{Millis, Now};
 use super::timers::Timer;
+use super::{Engine, HeartbeatConfig, Name};
 
 /// The server's greeting.
-#[derive(Debug, Clone, Copy)]
-pub struct Welcome<'a> {
+#[derive(Debug, Clone)]
+pub struct Welcome<N = Epoch> {
     /// When it calls a silent peer dead, and wants to be judged itself.
     pub heartbeat: Option<HeartbeatConfig>,
     /// How long the token that opened this link will live.
     pub token_ends_in: Option<Millis>,
     /// Who the server takes this client for; any text that is equal for the same one.
-    pub identity: &'a str,
+    pub identity: N,
     /// Names the store that remembers publishes.
-    pub store: &'a str,
+    pub store: N,
     /// How long it remembers them.
     pub window: Millis,
     /// How many of one producer's it remembers.
@@ -32,12 +29,12 @@ pub struct Welcome<'a> {
 }
 
 /// The answer to a subscription, or the news that its log began anew.
-#[derive(Debug, Clone, Copy)]
-pub struct Binding<'a> {
+#[derive(Debug, Clone)]
+pub struct Binding<N = Epoch> {
     /// The subscription.
     pub subscription: u32,
     /// The log's epoch.
-    pub epoch: &'a str,
+    pub epoch: N,
     /// Deliveries go on after this offset.
     pub offset: u64,
     /// The log's last offset at that time.
@@ -55,7 +52,7 @@ pub struct DataFrame {
     pub count: u32,
 }
 
-impl Engine {
+impl<N: Name> Engine<N> {
     /// Anything at all arrived on the link: the peer lives. Other inputs don't imply it.
     pub fn handle_heard(&mut self, link: LinkId, now: Now) {
         if let Some(slot) = self.links.find(link)
@@ -67,7 +64,7 @@ impl Engine {
     }
 
     /// The server greeted the link.
-    pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<'_>, now: Now) {
+    pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<N>, now: Now) {
         let Some(slot) = self.links.find(link) else { return };
         let Some(entry) = self.links.get_mut(slot) else { return };
         if entry.phase != Phase::Greeting {
@@ -76,17 +73,17 @@ impl Engine {
         }
         entry.phase = Phase::Live;
         entry.memory = Some(Memory {
-            store: Box::from(welcome.store),
+            store: welcome.store,
             window: welcome.window,
             entries: welcome.entries as usize,
         });
         match &self.identity {
-            Some(known) if **known != *welcome.identity => {
+            Some(known) if *known != welcome.identity => {
                 self.shut(Cause::IdentityChanged);
                 return;
             }
             Some(_) => {}
-            None => self.identity = Some(Box::from(welcome.identity)),
+            None => self.identity = Some(welcome.identity),
         }
         self.heartbeat = Some(welcome.heartbeat.unwrap_or(self.config.heartbeat).bounded());
         if let Some(left) = welcome.token_ends_in {
@@ -104,20 +101,19 @@ impl Engine {
     }
 
     /// The server answered a join or a resume, or a log began anew under a subscription.
-    pub fn handle_bound(&mut self, link: LinkId, binding: Binding<'_>, now: Now) {
+    pub fn handle_bound(&mut self, link: LinkId, binding: Binding<N>, now: Now) {
         let Some(slot) = self.links.find(link) else { return };
         if binding.offset >= OFFSET_LIMIT || binding.tip >= OFFSET_LIMIT {
             self.violated(link, now);
             return;
         }
-        let Some(entry) = self.links.get_mut(slot) else { return };
-        let Some(subscription) = entry.subscription(binding.subscription) else {
+        let Some(subscription) = self.links.subscription(link, binding.subscription) else {
             // The room was left before its answer came: the link may have waited for nothing else.
             self.switch_when_resumed(slot, now);
             self.advance(now);
             return;
         };
-        let epoch = Epoch::from(binding.epoch);
+        let epoch = binding.epoch;
         let id = subscription.room;
         // Only within one log can a position be held against a tip.
         let reached = match &subscription.reached {
@@ -128,9 +124,7 @@ impl Engine {
         if self.ask_again(slot, id, placed, &epoch, binding.offset) {
             return;
         }
-        let Some(subscription) =
-            self.links.get_mut(slot).and_then(|link| link.subscription(binding.subscription))
-        else {
+        let Some(subscription) = self.links.subscription(link, binding.subscription) else {
             return;
         };
         subscription.epoch = Some(epoch.clone());
@@ -142,7 +136,7 @@ impl Engine {
                 self.outputs.push_back(Output::Joined { room: id });
             }
             if let Some(gap) = gap {
-                self.outputs.push_back(Output::Gap(gap));
+                self.lose(gap);
             }
         }
         self.switch_when_resumed(slot, now);
@@ -194,14 +188,14 @@ impl Engine {
             self.violated(link, now);
             return;
         }
-        if let Some(id) = self.current_room(link, subscription)
+        if let Some((_, room)) = self.placed(link, subscription)
+            && let (id, Some(epoch)) = (room.id, room.epoch.clone())
             && let Some(slot) = self.links.find(link)
-            && let Some(epoch) = self.epoch(id)
             && !self.ask_again(slot, id, true, &epoch, to)
             && let Some(room) = self.rooms.get_mut(id)
             && let Some(gap) = room.lose(to, reason)
         {
-            self.outputs.push_back(Output::Gap(gap));
+            self.lose(gap);
         }
     }
 
@@ -213,27 +207,19 @@ impl Engine {
         if frame.first == 0 {
             return self.unlogged(link, frame.subscription);
         }
-        let last = frame.first.checked_add(u64::from(frame.count) - 1);
-        if last.is_none_or(|last| last >= OFFSET_LIMIT) {
+        let last = frame.first.saturating_add(u64::from(frame.count) - 1);
+        if last >= OFFSET_LIMIT {
             self.violated(link, now);
             return Verdict::Discard;
         }
-        let Some(id) = self.current_room(link, frame.subscription) else {
+        let Some((subscription, room)) = self.placed(link, frame.subscription) else {
             self.place_again(link, frame.subscription, now);
             return Verdict::Discard;
         };
-        if let Some(last) = last
-            && let Some(slot) = self.links.find(link)
-            && let Some(subscription) =
-                self.links.get_mut(slot).and_then(|link| link.subscription(frame.subscription))
-            && let Some((_, reached)) = &mut subscription.reached
-        {
+        if let Some((_, reached)) = &mut subscription.reached {
             *reached = last;
         }
-        match self.rooms.get_mut(id) {
-            Some(room) => room.take(frame.first, frame.count),
-            None => Verdict::Discard,
-        }
+        room.take(frame.first, frame.count)
     }
 
     /// The server answered a call or a publish. False if nobody waits for it any more.
@@ -282,7 +268,7 @@ impl Engine {
 
     fn violated(&mut self, link: LinkId, now: Now) {
         if self.links.find(link).is_some() {
-            self.outputs.push_back(Output::Close { link, in_order: false });
+            self.close_link(link, false);
             let failure = Failure { kind: FailureKind::Violation, retry_after: None };
             self.lose_link(link, failure, now);
         }
@@ -300,7 +286,7 @@ impl Engine {
         slot: Slot,
         room: RoomId,
         placed: bool,
-        epoch: &Epoch,
+        epoch: &N,
         offset: u64,
     ) -> bool {
         const MOST_RETRIES: u32 = 256;
@@ -322,27 +308,24 @@ impl Engine {
         true
     }
 
-    /// The room that a subscription speaks for, if it speaks for the log that the room is in.
-    fn current_room(&mut self, link: LinkId, subscription: u32) -> Option<RoomId> {
-        let slot = self.links.find(link)?;
-        let subscription = self.links.get_mut(slot)?.subscription(subscription)?;
-        let epoch = subscription.epoch.as_ref()?;
-        let room = self.rooms.get(subscription.room)?;
-        (room.epoch.as_ref() == Some(epoch)).then_some(room.id)
+    /// A subscription and its room, if it speaks for the log that the room is in.
+    fn placed(
+        &mut self,
+        link: LinkId,
+        subscription: u32,
+    ) -> Option<(&mut Subscription<N>, &mut Room<N>)> {
+        let subscription = self.links.subscription(link, subscription)?;
+        let room = self.rooms.get_mut(subscription.room)?;
+        let bound = subscription.epoch.is_some() && subscription.epoch == room.epoch;
+        bound.then_some((subscription, room))
     }
 
     fn unlogged(&mut self, link: LinkId, subscription: u32) -> Verdict {
         if self.links.live_primary() != Some(link) {
             return Verdict::Discard;
         }
-        let room = self
-            .links
-            .find(link)
-            .and_then(|slot| self.links.get_mut(slot))
-            .and_then(|link| link.subscription(subscription))
-            .map(|subscription| subscription.room);
-        match room {
-            Some(room) => Verdict::Deliver { room, skip: 0, gap: None },
+        match self.links.subscription(link, subscription) {
+            Some(subscription) => Verdict::Deliver { room: subscription.room, skip: 0, gap: None },
             None => Verdict::Discard,
         }
     }

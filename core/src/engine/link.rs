@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::outbox::Memory;
 use super::output::Subscribe;
-use super::rooms::{Epoch, From, Room, RoomId};
+use super::rooms::{From, Name, Room, RoomId};
 use super::time::Time;
 use super::timers::Timer;
 
@@ -37,18 +37,18 @@ pub(crate) enum Role {
 
 /// What a subscription number of one link stands for.
 #[derive(Debug)]
-pub(crate) struct Subscription {
+pub(crate) struct Subscription<N> {
     pub(crate) id: u32,
     pub(crate) room: RoomId,
     /// Bound by the server's answer; until then nothing on it can be placed.
-    pub(crate) epoch: Option<Epoch>,
+    pub(crate) epoch: Option<N>,
     /// How far this subscription has come, and in which log: the position that was sent with it,
     /// then what came. `None` if it was asked for without a position and is not answered.
-    pub(crate) reached: Option<(Epoch, u64)>,
+    pub(crate) reached: Option<(N, u64)>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Link<N> {
     pub(crate) id: LinkId,
     pub(crate) phase: Phase,
     pub(crate) role: Role,
@@ -56,16 +56,16 @@ pub(crate) struct Link {
     /// A ping is out, and nothing was heard since.
     pub(crate) pinged: bool,
     /// What the server remembers of publishes, as this link's greeting states it.
-    pub(crate) memory: Option<Memory>,
+    pub(crate) memory: Option<Memory<N>>,
     /// Rooms asked for again because the log had moved on meanwhile.
     pub(crate) retries: u32,
     /// Sorted by id, since ids only grow.
-    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) subscriptions: Vec<Subscription<N>>,
 }
 
-impl Link {
+impl<N: Name> Link<N> {
     /// Subscribes to a room from where it stands; what the server is to be told.
-    pub(crate) fn subscribe(&mut self, id: u32, room: &Room) -> Subscribe {
+    pub(crate) fn subscribe(&mut self, id: u32, room: &Room<N>) -> Subscribe<N> {
         let from = room.from();
         let reached = match &from {
             From::Position { epoch, offset } => Some((epoch.clone(), *offset)),
@@ -75,7 +75,7 @@ impl Link {
         Subscribe { subscription: id, room: room.id, from }
     }
 
-    pub(crate) fn subscription(&mut self, id: u32) -> Option<&mut Subscription> {
+    pub(crate) fn subscription(&mut self, id: u32) -> Option<&mut Subscription<N>> {
         let index = self.subscriptions.binary_search_by_key(&id, |s| s.id).ok()?;
         Some(&mut self.subscriptions[index])
     }
@@ -125,16 +125,27 @@ impl Slot {
 }
 
 /// At most two links; at most one of each role.
-#[derive(Debug, Default)]
-pub(crate) struct Links {
-    slots: [Option<Link>; 2],
+#[derive(Debug)]
+pub(crate) struct Links<N> {
+    slots: [Option<Link<N>>; 2],
     generations: u32,
 }
 
-impl Links {
+// Derived, it would ask for names that have a default.
+impl<N> Default for Links<N> {
+    fn default() -> Self {
+        Self { slots: [None, None], generations: 0 }
+    }
+}
+
+impl<N: Name> Links<N> {
     /// A new link in a free place; `None` if both are taken.
     pub(crate) fn open(&mut self, role: Role, now: Time) -> Option<(Slot, LinkId)> {
-        let slot = Slot::BOTH.into_iter().find(|slot| self.slots[*slot as usize].is_none())?;
+        let slot = match &self.slots {
+            [None, _] => Slot::First,
+            [_, None] => Slot::Second,
+            _ => return None,
+        };
         self.generations = self.generations.wrapping_add(1);
         let id = LinkId(self.generations);
         self.slots[slot as usize] = Some(Link {
@@ -150,27 +161,36 @@ impl Links {
         Some((slot, id))
     }
 
-    pub(crate) fn take(&mut self, slot: Slot) -> Option<Link> {
-        self.slots[slot as usize].take()
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        self.slots[slot as usize] = None;
     }
 
     pub(crate) fn find(&self, id: LinkId) -> Option<Slot> {
-        Slot::BOTH
-            .into_iter()
-            .find(|slot| self.slots[*slot as usize].as_ref().is_some_and(|link| link.id == id))
+        self.slot_where(|link| link.id == id)
     }
 
     pub(crate) fn in_role(&self, role: Role) -> Option<Slot> {
-        Slot::BOTH
-            .into_iter()
-            .find(|slot| self.slots[*slot as usize].as_ref().is_some_and(|link| link.role == role))
+        self.slot_where(|link| link.role == role)
     }
 
-    pub(crate) fn get(&self, slot: Slot) -> Option<&Link> {
+    pub(crate) fn subscription(&mut self, link: LinkId, id: u32) -> Option<&mut Subscription<N>> {
+        let slot = self.find(link)?;
+        self.get_mut(slot)?.subscription(id)
+    }
+
+    fn slot_where(&self, is: impl Fn(&Link<N>) -> bool) -> Option<Slot> {
+        match &self.slots {
+            [Some(first), _] if is(first) => Some(Slot::First),
+            [_, Some(second)] if is(second) => Some(Slot::Second),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<&Link<N>> {
         self.slots[slot as usize].as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Link> {
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Link<N>> {
         self.slots[slot as usize].as_mut()
     }
 

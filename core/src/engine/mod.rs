@@ -39,8 +39,6 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
-use alloc::boxed::Box;
-
 pub use backoff::BackoffConfig;
 pub use config::{
     Config, CredentialsMode, HeartbeatConfig, OnOverflow, OutboxConfig, ProtocolChoice,
@@ -51,7 +49,7 @@ pub use inbound::{Binding, DataFrame, Welcome};
 pub use link::LinkId;
 pub use outbox::OutboxFull;
 pub use output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure, Subscribe};
-pub use rooms::{Epoch, From, Gap, GapReason, OFFSET_LIMIT, RoomId, Verdict};
+pub use rooms::{Epoch, From, Gap, GapReason, Name, OFFSET_LIMIT, RoomId, Verdict};
 pub use state::{Cause, State};
 pub use time::{Millis, Now, Time, WallTime};
 pub use timers::Timer;
@@ -73,22 +71,22 @@ pub struct TooMany;
 
 /// The engine. See the [module documentation](self) for how to drive it.
 #[derive(Debug)]
-pub struct Engine {
+pub struct Engine<N = Epoch> {
     config: Config,
     rng: Rng,
     timers: Timers,
-    outputs: Outputs,
+    outputs: Outputs<N>,
     state: State,
     /// The application wants a connection.
     wanted: bool,
     online: bool,
     sleep: SleepWatch,
-    links: Links,
+    links: Links<N>,
     subscriptions: u32,
     heartbeat: Option<HeartbeatConfig>,
     backoff: Backoff,
     credentials: Credentials,
-    identity: Option<Box<str>>,
+    identity: Option<N>,
     /// What the server last proved to speak; `None` until a link opened.
     proven: Option<Wire>,
     /// `auto` is trying without subprotocols.
@@ -100,13 +98,13 @@ pub struct Engine {
     sent_away_until: Option<Time>,
     /// A `plain` link was open before: what came in between can't be known.
     had_plain_link: bool,
-    rooms: Rooms,
-    outbox: Outbox,
+    rooms: Rooms<N>,
+    outbox: Outbox<N>,
     calls: Calls,
     ids: u32,
 }
 
-impl Engine {
+impl<N: Name> Engine<N> {
     /// A new engine. The same configuration, seed and inputs give the same outputs.
     pub fn new(config: Config, seed: u64) -> Self {
         Self {
@@ -156,7 +154,7 @@ impl Engine {
     }
 
     /// Joins a room. It stays joined over any number of links until [`leave`](Self::leave).
-    pub fn join(&mut self, from: From, now: Now) -> Result<RoomId, TooMany> {
+    pub fn join(&mut self, from: From<N>, now: Now) -> Result<RoomId, TooMany> {
         if self.rooms.len() >= self.config.max_rooms {
             return Err(TooMany);
         }
@@ -178,10 +176,10 @@ impl Engine {
     /// The application fell behind, and its queue for this room was dropped. `epoch` and `offset`
     /// name the last event that was handed over; the room goes on from there after
     /// [`room_caught_up`](Self::room_caught_up).
-    pub fn room_overflowed(&mut self, room: RoomId, epoch: &str, offset: u64) {
+    pub fn room_overflowed(&mut self, room: RoomId, epoch: N, offset: u64) {
         if let Some(entry) = self.rooms.get_mut(room) {
             entry.wish = Wish::Paused;
-            entry.epoch = Some(Epoch::from(epoch));
+            entry.epoch = Some(epoch);
             entry.position = offset;
             self.unsubscribe_everywhere(room);
         }
@@ -210,7 +208,7 @@ impl Engine {
         }
         let id = self.next_id().ok_or(TooMany)?;
         if matches!(self.state, State::Closed { .. }) {
-            self.outputs.push_back(Output::CallFailed { id, reason: CallFailure::Closed });
+            self.fail_call(id, CallFailure::Closed);
             return Ok(id);
         }
         self.calls.add(id, idempotent, deadline);
@@ -308,12 +306,12 @@ impl Engine {
     // ---- Output ----
 
     /// The next thing to do. [`Output::Timeout`] means that there is nothing more for now.
-    pub fn poll_output(&mut self) -> Output {
+    pub fn poll_output(&mut self) -> Output<N> {
         self.next_output().unwrap_or_else(|| Output::Timeout(self.timers.next()))
     }
 
     /// The next thing to do but for waiting, where the caller doesn't need to know when to wake.
-    pub(crate) fn next_output(&mut self) -> Option<Output> {
+    pub(crate) fn next_output(&mut self) -> Option<Output<N>> {
         self.outputs.pop_front()
     }
 
@@ -323,9 +321,9 @@ impl Engine {
     }
 
     /// The position in a room, once the server has given one.
-    pub fn position(&self, room: RoomId) -> Option<(&str, u64)> {
+    pub fn position(&self, room: RoomId) -> Option<(&N, u64)> {
         let room = self.rooms.get(room)?;
-        room.epoch.as_deref().map(|epoch| (epoch, room.position))
+        room.epoch.as_ref().map(|epoch| (epoch, room.position))
     }
 
     /// Whether this link is still wanted.
@@ -334,7 +332,7 @@ impl Engine {
     }
 
     /// The epoch that a room's position belongs to.
-    pub fn epoch(&self, room: RoomId) -> Option<Epoch> {
+    pub fn epoch(&self, room: RoomId) -> Option<N> {
         self.rooms.get(room)?.epoch.clone()
     }
 
@@ -358,17 +356,33 @@ impl Engine {
         }
     }
 
-    fn send(&mut self, link: LinkId, message: Outgoing) {
+    fn close_link(&mut self, link: LinkId, in_order: bool) {
+        self.outputs.push_back(Output::Close { link, in_order });
+    }
+
+    fn fail_call(&mut self, id: u32, reason: CallFailure) {
+        self.outputs.push_back(Output::CallFailed { id, reason });
+    }
+
+    fn fail_publish(&mut self, id: u32, reason: PublishFailure) {
+        self.outputs.push_back(Output::PublishFailed { id, reason });
+    }
+
+    fn lose(&mut self, gap: Gap) {
+        self.outputs.push_back(Output::Gap(gap));
+    }
+
+    fn send(&mut self, link: LinkId, message: Outgoing<N>) {
         self.outputs.push_back(Output::Send { link, message });
     }
 
     fn enqueue(&mut self, bytes: usize, acknowledged: bool, now: Now) -> Result<u32, OutboxFull> {
         while let Some(id) = self.outbox.make_room(bytes)? {
-            self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Dropped });
+            self.fail_publish(id, PublishFailure::Dropped);
         }
         let id = self.next_id().ok_or(OutboxFull { bytes: false })?;
         if matches!(self.state, State::Closed { .. }) {
-            self.outputs.push_back(Output::PublishFailed { id, reason: PublishFailure::Closed });
+            self.fail_publish(id, PublishFailure::Closed);
             return Ok(id);
         }
         self.outbox.add(id, bytes, acknowledged);

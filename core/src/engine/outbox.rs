@@ -1,11 +1,11 @@
 //! What the application published and the server hasn't answered yet: kept in order, sent again
 //! after a lost link, and never sent again once the server could no longer tell a repeat.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::config::{OnOverflow, OutboxConfig};
 use super::link::LinkId;
+use super::rooms::Name;
 use super::time::{Millis, Now};
 
 #[derive(Debug)]
@@ -29,9 +29,9 @@ enum Sent {
 
 /// What the server remembers of past publishes.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct Memory<N> {
     /// Names the store that remembers; another name means that it forgot.
-    pub(crate) store: Box<str>,
+    pub(crate) store: N,
     /// How long it remembers.
     pub(crate) window: Millis,
     /// How many of one producer's publishes it remembers.
@@ -62,15 +62,15 @@ pub struct OutboxFull {
 }
 
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct Outbox<N> {
     config: OutboxConfig,
     entries: Vec<Entry>,
     bytes: usize,
     sequences: u64,
-    memory: Option<Memory>,
+    memory: Option<Memory<N>>,
 }
 
-impl Outbox {
+impl<N: Name> Outbox<N> {
     pub(crate) fn new(config: OutboxConfig) -> Self {
         Self { config, entries: Vec::new(), bytes: 0, sequences: 0, memory: None }
     }
@@ -113,7 +113,7 @@ impl Outbox {
 
     /// The server's memory as its greeting states it. Entries sent under another store can't be
     /// told from repeats any more.
-    pub(crate) fn greeted(&mut self, memory: Memory) {
+    pub(crate) fn greeted(&mut self, memory: Memory<N>) {
         let forgot = self.memory.as_ref().is_some_and(|old| old.store != memory.store);
         if forgot {
             for entry in self.entries.iter_mut().filter(|entry| entry.sent != Sent::Never) {
@@ -193,10 +193,11 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rooms::Epoch;
     use super::super::time::{Time, WallTime};
     use super::*;
 
-    fn outbox(on_overflow: OnOverflow) -> Outbox {
+    fn outbox(on_overflow: OnOverflow) -> Outbox<Epoch> {
         Outbox::new(OutboxConfig { max_entries: 2, max_bytes: 100, on_overflow })
     }
 
@@ -204,7 +205,7 @@ mod tests {
         Now { time: Time(ms), wall: WallTime(1_000_000 + ms) }
     }
 
-    fn greet(outbox: &mut Outbox, store: &str) {
+    fn greet(outbox: &mut Outbox<Epoch>, store: &str) {
         outbox.greeted(Memory { store: store.into(), window: Millis(1_000), entries: 1_000 });
     }
 

@@ -5,14 +5,14 @@ use core::mem;
 
 use super::credentials::TokenRequest;
 use super::link::LinkId;
-use super::rooms::{From, Gap, RoomId};
+use super::rooms::{Epoch, From, Gap, RoomId};
 use super::state::{Cause, State};
 use super::time::Time;
 use super::timers::Timer;
 
 /// One thing to do, from [`Engine::poll_output`](super::Engine::poll_output).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum Output<N = Epoch> {
     /// Open a transport under this name, with the token that was fetched last. Answer with
     /// `handle_opened` or `handle_open_failed`.
     Open {
@@ -26,7 +26,7 @@ pub enum Output {
         /// On which link.
         link: LinkId,
         /// What.
-        message: Outgoing,
+        message: Outgoing<N>,
     },
     /// Close the transport, or stop opening it. Nothing more about it need be reported.
     Close {
@@ -86,14 +86,15 @@ pub enum Output {
 
 /// A message to the server; the caller adds names and payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outgoing {
-    /// The first message of a link, with all that is to go on there.
+pub enum Outgoing<N = Epoch> {
+    /// The first message of a link, with all that is to go on there: the `Join`s that come next,
+    /// which are not sent by themselves.
     Hello {
-        /// The rooms, in the order they were joined.
-        rooms: Vec<Subscribe>,
+        /// How many they are, in the order the rooms were joined.
+        rooms: usize,
     },
     /// Subscribe to a room.
-    Join(Subscribe),
+    Join(Subscribe<N>),
     /// End a subscription.
     Leave {
         /// Its number.
@@ -124,13 +125,13 @@ pub enum Outgoing {
 
 /// A subscription that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscribe {
+pub struct Subscribe<N = Epoch> {
     /// Its number on this link.
     pub subscription: u32,
     /// The room.
     pub room: RoomId,
     /// Where to begin.
-    pub from: From,
+    pub from: From<N>,
 }
 
 /// Why a room ended.
@@ -172,18 +173,24 @@ pub enum PublishFailure {
 
 /// What is to be said, oldest first. A `VecDeque` would do the same in several times the code, and
 /// callers drain it after each mutation anyway.
-#[derive(Debug, Default)]
-pub(crate) struct Outputs {
-    queue: Vec<Output>,
+#[derive(Debug)]
+pub(crate) struct Outputs<N> {
+    queue: Vec<Output<N>>,
     said: usize,
 }
 
-impl Outputs {
-    pub(crate) fn push_back(&mut self, output: Output) {
+impl<N> Default for Outputs<N> {
+    fn default() -> Self {
+        Self { queue: Vec::new(), said: 0 }
+    }
+}
+
+impl<N> Outputs<N> {
+    pub(crate) fn push_back(&mut self, output: Output<N>) {
         self.queue.push(output);
     }
 
-    pub(crate) fn pop_front(&mut self) -> Option<Output> {
+    pub(crate) fn pop_front(&mut self) -> Option<Output<N>> {
         match self.queue.get_mut(self.said) {
             Some(next) => {
                 self.said += 1;

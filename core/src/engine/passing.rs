@@ -6,9 +6,9 @@ use super::output::{CallFailure, Outgoing, Output};
 use super::state::{Cause, State};
 use super::time::{Millis, Now};
 use super::timers::Timer;
-use super::{CredentialsMode, Engine};
+use super::{CredentialsMode, Engine, Name};
 
-impl Engine {
+impl<N: Name> Engine<N> {
     // ---- Time ----
 
     pub(super) fn fire(&mut self, timer: Timer, now: Now) {
@@ -44,8 +44,7 @@ impl Engine {
             Timer::Probe => self.probe_unanswered(now),
             Timer::Calls => {
                 while let Some(id) = self.calls.expire_next(now.time) {
-                    self.outputs
-                        .push_back(Output::CallFailed { id, reason: CallFailure::TimedOut });
+                    self.fail_call(id, CallFailure::TimedOut);
                 }
                 self.arm_calls();
             }

@@ -15,12 +15,18 @@ pub struct RoomId(pub u32);
 /// Names one life of a room's log. Opaque: only equality means anything.
 pub type Epoch = Arc<str>;
 
+/// How the server's names (of epochs, of stores, of this client) are held. Only their equality means
+/// anything, so a caller for whom texts are dear, as they are in a browser, may number them instead.
+pub trait Name: Clone + PartialEq {}
+
+impl<N: Clone + PartialEq> Name for N {}
+
 /// Offsets stay below this, so that a double holds each exactly (IEEE 754 binary64: 2^53).
 pub const OFFSET_LIMIT: u64 = 1 << 53;
 
 /// Where to begin in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
+pub enum From<N = Epoch> {
     /// With the next event.
     Tip,
     /// With at most this many past events.
@@ -28,7 +34,7 @@ pub enum From {
     /// After a known event.
     Position {
         /// The epoch that the offset belongs to.
-        epoch: Epoch,
+        epoch: N,
         /// The last event that was seen.
         offset: u64,
     },
@@ -90,18 +96,18 @@ pub(crate) enum Wish {
 }
 
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Room<N> {
     pub(crate) id: RoomId,
     pub(crate) wish: Wish,
-    pub(crate) epoch: Option<Epoch>,
+    pub(crate) epoch: Option<N>,
     pub(crate) position: u64,
     /// How to begin, until the first answer gives a position.
-    begin: From,
+    begin: From<N>,
 }
 
-impl Room {
+impl<N: Name> Room<N> {
     /// Where to go on from.
-    pub(crate) fn from(&self) -> From {
+    pub(crate) fn from(&self) -> From<N> {
         match &self.epoch {
             Some(epoch) => From::Position { epoch: epoch.clone(), offset: self.position },
             None => self.begin.clone(),
@@ -114,7 +120,7 @@ impl Room {
     /// goes on from, `tip` the log's last offset at that time.
     pub(crate) fn bind(
         &mut self,
-        epoch: &Epoch,
+        epoch: &N,
         asked_from: u64,
         offset: u64,
         tip: u64,
@@ -172,30 +178,36 @@ impl Room {
 }
 
 /// The rooms that the application is in, sorted by id, since ids only grow.
-#[derive(Debug, Default)]
-pub(crate) struct Rooms {
-    rooms: Vec<Room>,
+#[derive(Debug)]
+pub(crate) struct Rooms<N> {
+    rooms: Vec<Room<N>>,
     ids: u32,
 }
 
-impl Rooms {
+impl<N> Default for Rooms<N> {
+    fn default() -> Self {
+        Self { rooms: Vec::new(), ids: 0 }
+    }
+}
+
+impl<N: Name> Rooms<N> {
     pub(crate) fn len(&self) -> usize {
         self.rooms.len()
     }
 
-    pub(crate) fn add(&mut self, begin: From) -> RoomId {
+    pub(crate) fn add(&mut self, begin: From<N>) -> RoomId {
         self.ids += 1;
         let id = RoomId(self.ids);
         self.rooms.push(Room { id, wish: Wish::Subscribed, epoch: None, position: 0, begin });
         id
     }
 
-    pub(crate) fn get_mut(&mut self, id: RoomId) -> Option<&mut Room> {
+    pub(crate) fn get_mut(&mut self, id: RoomId) -> Option<&mut Room<N>> {
         let index = self.rooms.binary_search_by_key(&id, |room| room.id).ok()?;
         Some(&mut self.rooms[index])
     }
 
-    pub(crate) fn get(&self, id: RoomId) -> Option<&Room> {
+    pub(crate) fn get(&self, id: RoomId) -> Option<&Room<N>> {
         let index = self.rooms.binary_search_by_key(&id, |room| room.id).ok()?;
         Some(&self.rooms[index])
     }
@@ -214,7 +226,7 @@ impl Rooms {
         self.rooms.first().map(|room| room.id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Room> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Room<N>> {
         self.rooms.iter()
     }
 
@@ -245,11 +257,11 @@ mod tests {
         Epoch::from(name)
     }
 
-    fn room(begin: From) -> Room {
+    fn room(begin: From) -> Room<Epoch> {
         Room { id: RoomId(1), wish: Wish::Subscribed, epoch: None, position: 0, begin }
     }
 
-    fn joined(at: u64) -> Room {
+    fn joined(at: u64) -> Room<Epoch> {
         let mut room = room(From::Tip);
         assert_eq!(room.bind(&epoch("a"), 0, at, at), None);
         room

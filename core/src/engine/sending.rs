@@ -1,16 +1,14 @@
 //! What goes out on links: the outbox, calls and subscriptions.
 
-use alloc::vec::Vec;
-
-use super::Engine;
 use super::dial::Wire;
 use super::link::{LinkId, Phase, Role, Slot};
 use super::outbox::Next;
-use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure, Subscribe};
-use super::rooms::{RoomId, Wish};
+use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure};
+use super::rooms::{Room, RoomId, Wish};
 use super::time::Now;
+use super::{Engine, Name};
 
-impl Engine {
+impl<N: Name> Engine<N> {
     /// Sends everything that waits for a live primary.
     pub(super) fn flush(&mut self, now: Now) {
         let Some(link) = self.links.live_primary() else { return };
@@ -20,41 +18,37 @@ impl Engine {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
                 Next::Publish { id, .. } if plain => {
                     self.outbox.finish(id);
-                    let reason = PublishFailure::Unsupported;
-                    self.outputs.push_back(Output::PublishFailed { id, reason });
+                    self.fail_publish(id, PublishFailure::Unsupported);
                 }
                 Next::Publish { id, sequence } => {
                     self.send(link, Outgoing::Publish { id, sequence });
                 }
                 Next::Uncertain { id } => {
-                    let reason = PublishFailure::Uncertain;
-                    self.outputs.push_back(Output::PublishFailed { id, reason });
+                    self.fail_publish(id, PublishFailure::Uncertain);
                 }
             }
         }
         while let Some(id) = self.calls.send_next(link) {
             if plain {
                 self.calls.finish(id);
-                let reason = CallFailure::Unsupported;
-                self.outputs.push_back(Output::CallFailed { id, reason });
+                self.fail_call(id, CallFailure::Unsupported);
             } else {
                 self.send(link, Outgoing::Call { id });
             }
         }
     }
 
-    /// Subscribes a new link to every room; what the hello says.
-    pub(super) fn subscribe_all(&mut self, slot: Slot) -> Vec<Subscribe> {
-        let mut hello = Vec::new();
-        if let Some(link) = self.links.get_mut(slot) {
-            for room in self.rooms.iter() {
-                if room.wish == Wish::Subscribed {
-                    self.subscriptions += 1;
-                    hello.push(link.subscribe(self.subscriptions, room));
-                }
-            }
+    /// Greets the server, and subscribes a new link to every room.
+    pub(super) fn say_hello(&mut self, slot: Slot, link: LinkId) {
+        let wished = |room: &&Room<N>| room.wish == Wish::Subscribed;
+        let rooms = self.rooms.iter().filter(wished).count();
+        self.outputs.push_back(Output::Send { link, message: Outgoing::Hello { rooms } });
+        let Some(entry) = self.links.get_mut(slot) else { return };
+        for room in self.rooms.iter().filter(wished) {
+            self.subscriptions += 1;
+            let message = Outgoing::Join(entry.subscribe(self.subscriptions, room));
+            self.outputs.push_back(Output::Send { link, message });
         }
-        hello
     }
 
     pub(super) fn subscribe_on(&mut self, link: LinkId, room: RoomId) {

@@ -90,7 +90,8 @@ impl Timers {
     /// The earliest wake-up; of several at one instant, the first in the order of [`Timer`].
     pub(crate) fn next(&self) -> Option<(Time, Timer)> {
         let mut first = (NEVER, ALL[0]);
-        for (at, timer) in self.at.into_iter().zip(ALL) {
+        for timer in ALL {
+            let at = self.at[timer as usize];
             if at < first.0 {
                 first = (at, timer);
             }

@@ -122,8 +122,8 @@ impl Bench {
         let welcome = Welcome {
             heartbeat: None,
             token_ends_in: life.map(Millis),
-            identity,
-            store,
+            identity: identity.into(),
+            store: store.into(),
             window: Millis(600_000),
             entries: 1_024,
         };
@@ -143,7 +143,7 @@ impl Bench {
     }
 
     fn bind(&mut self, link: LinkId, subscription: u32, epoch: &str, offset: u64, tip: u64) {
-        let binding = Binding { subscription, epoch, offset, tip };
+        let binding = Binding { subscription, epoch: epoch.into(), offset, tip };
         self.act(|engine, now| engine.handle_bound(link, binding, now));
     }
 
@@ -176,7 +176,6 @@ impl Bench {
         let mut found = Vec::new();
         for output in self.take() {
             match output {
-                Output::Send { message: Outgoing::Hello { rooms }, .. } => found.extend(rooms),
                 Output::Send { message: Outgoing::Join(room), .. } => found.push(room),
                 _ => {}
             }

@@ -127,7 +127,7 @@ fn a_slow_application_goes_on_where_it_stopped() {
     bench.bind(FIRST, 1, "a", 0, 0);
     bench.data(FIRST, 1, 1, 100);
     bench.take();
-    bench.act(|engine, _| engine.room_overflowed(room, "a", 40));
+    bench.act(|engine, _| engine.room_overflowed(room, "a".into(), 40));
     assert_eq!(bench.sent(FIRST), [Outgoing::Leave { subscription: 1 }]);
     assert_eq!(bench.data(FIRST, 1, 101, 5), Verdict::Discard);
     bench.act(|engine, _| engine.room_caught_up(room));
@@ -145,7 +145,7 @@ fn lies_about_offsets_cost_the_link_not_the_client() {
             engine.handle_data(FIRST, lie, now);
         },
         |engine, now| {
-            let lie = Binding { subscription: 1, epoch: "a", offset: OFFSET_LIMIT, tip: 0 };
+            let lie = Binding { subscription: 1, epoch: "a".into(), offset: OFFSET_LIMIT, tip: 0 };
             engine.handle_bound(FIRST, lie, now);
         },
         |engine, now| engine.handle_gap(FIRST, 1, OFFSET_LIMIT, GapReason::Expired, now),

@@ -182,8 +182,8 @@ fn no_more_is_on_the_way_than_the_server_remembers() {
     let welcome = Welcome {
         heartbeat: None,
         token_ends_in: None,
-        identity: "demo ada",
-        store: "store",
+        identity: "demo ada".into(),
+        store: "store".into(),
         window: Millis(600_000),
         entries: 2,
     };
