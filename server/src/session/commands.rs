@@ -64,6 +64,7 @@ impl Session {
                 }
             }
             ClientFrame::Leave(leave) => {
+                self.liveness.busy(now_ms);
                 if let Some(membership) = self.memberships.remove(&leave.subscription) {
                     self.shared.hub.leave(&membership);
                 }

@@ -163,9 +163,11 @@ async fn rooms_and_commands_are_counted() {
     }
     let wait = limited.expect("the fifth at the latest is too fast").as_u64().unwrap();
     assert!((1..=1_000).contains(&wait), "{wait}");
-    // Signs of life count for nothing.
+    // An event asks for no answer, but is told as well; signs of life are never counted.
+    peer.send(r#"{"type":"chat.send","data":{"room":"chat:1","text":"hi"}}"#).await;
+    assert_eq!(peer.receive_kind("error").await["data"]["code"], "rate_limited");
     for _ in 0..20 {
-        peer.send(r#"{"type":"ping"}"#.to_owned()).await;
+        peer.send(r#"{"type":"ping"}"#).await;
         peer.receive_kind("pong").await;
     }
     drop(peer);

@@ -14,6 +14,9 @@ use crate::support::{
 
 const PATH: &str = "/ws/ai/chat";
 
+/// Path, headers, and the status and code that they are refused with.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
 /// Status and body of a refused upgrade.
 async fn refused(server: &Server, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
     let Err(response) = dial(server.address(), path, headers).await else {
@@ -37,7 +40,7 @@ async fn each_refusal_has_a_status_and_a_code() {
     let old = format!("Bearer {old}");
     let elsewhere = serve(config()).await;
     let foreign = format!("Bearer {}", token(&elsewhere, "ada"));
-    let cases: &[(&str, &[(&str, &str)], u16, &str)] = &[
+    let cases: &[Case<'_>] = &[
         (PATH, &[], 401, "unauthorized"),
         (PATH, &[("authorization", "Basic dTpw")], 401, "unauthorized"),
         (PATH, &[("authorization", "Bearer nonsense")], 401, "token_invalid"),

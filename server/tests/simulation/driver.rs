@@ -322,9 +322,9 @@ impl World {
                     }
                 }
                 55..57 => app.publish(room, FORBIDDEN_EVENT, 0, conn, now),
-                57..72 => app.call(extra % 3 == 0, conn, now),
+                57..72 => app.call(extra.is_multiple_of(3), conn, now),
                 72..98 => match app.stay_in(room) {
-                    Some(stay) if extra % 3 == 0 => app.leave(stay, conn),
+                    Some(stay) if extra.is_multiple_of(3) => app.leave(stay, conn),
                     Some(_) => {}
                     None => {
                         let begin = match extra % 4 {
