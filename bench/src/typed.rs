@@ -27,7 +27,8 @@ pub(crate) async fn measure(
     per_frame: u64,
     quick: bool,
 ) -> Result<Outcome, Failure> {
-    let (rounds, events) = if quick { (7, 60_000) } else { (25, 150_000) };
+    // Many short rounds: a core that changes its speed does so between two rounds, seldom in one.
+    let (rounds, events) = if quick { (21, 20_000) } else { (101, 30_000) };
     let ours_sent = Workload { framing: Framing::Staywire, events, per_frame };
     let bare_sent = Workload { framing: Framing::Bare, ..ours_sent };
     // Caches, the allocator and the branch predictor have their first time once, uncounted.

@@ -64,6 +64,7 @@ impl<'t> Brackets<'t> {
 impl Iterator for Brackets<'_> {
     type Item = usize;
 
+    #[inline]
     fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
             let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;

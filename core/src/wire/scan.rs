@@ -69,7 +69,8 @@ fn scan_events(
         if events.is_empty() {
             // Events of one batch are much alike; a peer whose events aren't gets no more memory
             // for that than a little.
-            events.reserve_exact(((text.len() - start) / (event.len() + 1)).clamp(1, 256));
+            let likely = (text.len() - start) / (event.len() + 1);
+            events = Vec::with_capacity(likely.clamp(1, 256));
         }
         events.push(Event::json(event, offset_of(first, events.len())));
     }
