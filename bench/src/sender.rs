@@ -94,6 +94,7 @@ fn serve() -> Result<(), Failure> {
 async fn connection(stream: TcpStream) -> Result<(), Failure> {
     stream.set_nodelay(true)?;
     let mut prepared = None;
+    #[allow(clippy::result_large_err, reason = "the handshake's callback has this type")]
     let upgrade = |request: &Request, mut response: Response| {
         // Encoded before the handshake ends, so that nobody's clock runs meanwhile.
         prepared = Workload::parse(request.uri().path()).map(|sent| (sent.framing, sent.encode()));

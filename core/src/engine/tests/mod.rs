@@ -175,9 +175,8 @@ impl Bench {
     fn subscribed(&mut self) -> Vec<Subscribe> {
         let mut found = Vec::new();
         for output in self.take() {
-            match output {
-                Output::Send { message: Outgoing::Join(room), .. } => found.push(room),
-                _ => {}
+            if let Output::Send { message: Outgoing::Join(room), .. } = output {
+                found.push(room);
             }
         }
         found
