@@ -18,7 +18,10 @@ use crate::{cache, sh};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// What a page may have to download for the engine, gzipped.
-const BUDGET: usize = 8_000;
+const BUDGET: usize = 9_100;
+
+/// What it is meant to weigh, in bytes gzipped. Until it does, the budget above only ever shrinks.
+const GOAL: usize = 8_000;
 const BINARYEN: &str = "132.0.0";
 const NODE_AT_LEAST: u32 = 20;
 
@@ -127,7 +130,10 @@ fn build(repo: &Repo) -> Result<Package, String> {
 
     let bytes = std::fs::read(&module).map_err(|why| format!("{}: {why}", module.display()))?;
     let (raw, gzipped) = (bytes.len(), gzipped_size(&bytes)?);
-    println!("{raw} bytes, {gzipped} gzipped, of a budget of {BUDGET}: {}", module.display());
+    println!(
+        "{raw} bytes, {gzipped} gzipped, of a budget of {BUDGET} (goal {GOAL}): {}",
+        module.display()
+    );
     Ok(Package { folder: package, gzipped })
 }
 
