@@ -45,7 +45,9 @@ async fn close_ends_everything_and_may_be_said_twice() {
     within("closing", client.close()).await;
     within("closing again", client.close()).await;
     assert_eq!(state.get(), State::Closed { reason: Cause::ClosedByCaller });
-    assert_eq!(call.await.unwrap(), Err(CallError::Closed));
+    // It was sent or it was not: one may have taken effect, the other has not.
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Interrupted | CallError::Closed), "{error:?}");
     let error = publish.await.unwrap().unwrap_err();
     assert!(matches!(error, PublishError::Uncertain | PublishError::Closed), "{error:?}");
     assert_eq!(unsent.await.unwrap().unwrap_err(), JoinError::Closed);
