@@ -177,7 +177,7 @@ impl Runner {
             Notice::Snapshot { room, data } => {
                 json!({"snapshot": {"room": self.room(room), "data": parse(data.get())}})
             }
-            Notice::Gap(Gap { room, from, to, reason }) => {
+            Notice::Gap { gap: Gap { room, from, to, reason }, .. } => {
                 let room = room.map(|room| self.room(room));
                 json!({"gap": {"room": room, "from": from, "to": to, "reason": gap_name(reason)}})
             }

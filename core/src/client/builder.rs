@@ -9,9 +9,8 @@ use tokio::sync::{mpsc, watch};
 use super::Client;
 use super::dispatch::Dispatcher;
 use super::error::BuildError;
-use super::queue::Bounds;
 use super::token::{Source, TokenSource, source_of};
-use crate::connection::{ClientIdentity, Connection};
+use crate::connection::{Bounds, ClientIdentity, Connection};
 use crate::driver::{self, Clock, DialConfig};
 use crate::engine::{
     BackoffConfig, Config, CredentialsMode, HeartbeatConfig, Millis, OnOverflow, ProtocolChoice,
@@ -133,8 +132,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How much may wait for the application in each room, in events and bytes, before the queue
-    /// is dropped and fetched again later. Default 4,096 and 4 MiB.
+    /// How much may wait for the application in each room, in events and bytes, before the rest is
+    /// left to be fetched again later. Default 4,096 and 4 MiB.
     pub fn room_queue(mut self, events: usize, bytes: usize) -> Self {
         self.queue = Bounds { events: events.max(1), bytes: bytes.max(1) };
         self

@@ -4,6 +4,7 @@
 //! through channels and queues.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -13,10 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::JoinFrom;
 use super::error::{CallError, JoinError, PublishError, SendError};
 use super::events::ClientEvent;
-use super::queue::{Bounds, EventQueue, RoomQueue};
+use super::queue::{EventQueue, SharedRoomQueue};
 use super::room::Room;
 use super::token::Source;
-use crate::connection::{Body, Connection, Notice, Refusal};
+use crate::connection::{Body, Bounds, Connection, Notice, Refusal, RoomQueue};
 use crate::driver::{App, Credential, ProviderError};
 use crate::engine::{
     CallFailure, From, Now, OutboxFull, PublishFailure, RoomFailure, RoomId, State, Time,
@@ -111,7 +112,7 @@ enum Waiter {
 }
 
 struct JoinedRoom {
-    queue: RoomQueue,
+    queue: SharedRoomQueue,
     /// Until the server answers.
     waiter: Option<Joining>,
 }
@@ -177,7 +178,7 @@ impl Dispatcher {
         let Some(commands) = self.commands.upgrade() else { return };
         match connection.join(&name, from, now) {
             Ok(id) => {
-                let queue = RoomQueue::new(self.bounds);
+                let queue = SharedRoomQueue::new(self.bounds);
                 let room = Room::new(id, name, commands, queue.clone());
                 self.keys.insert(key, Keyed::Room(id));
                 self.rooms
@@ -266,6 +267,20 @@ impl Dispatcher {
         }
     }
 
+    /// Queues something of a room, which goes back to the place returned if it didn't fit.
+    fn fill(
+        &self,
+        room: RoomId,
+        connection: &mut Connection,
+        push: impl FnOnce(&mut RoomQueue) -> Option<(Arc<str>, u64)>,
+    ) {
+        if let Some(joined) = self.rooms.get(&room)
+            && let Some((epoch, offset)) = joined.queue.fill(push)
+        {
+            connection.room_overflowed(room, &epoch, offset);
+        }
+    }
+
     fn tell_subscribers(&mut self, event: &ClientEvent) {
         self.subscribers.retain(EventQueue::is_read);
         for queue in &self.subscribers {
@@ -309,7 +324,7 @@ impl App for Dispatcher {
             }
             Command::CaughtUp { room } => {
                 if let Some(joined) = self.rooms.get(&room) {
-                    joined.queue.go_on();
+                    joined.queue.fill(RoomQueue::go_on);
                 }
                 connection.room_caught_up(room);
             }
@@ -347,7 +362,7 @@ impl App for Dispatcher {
             Notice::State { state, .. } => self.show(state),
             Notice::Joined { room, epoch, offset } => {
                 let Some(joined) = self.rooms.get_mut(&room) else { return };
-                joined.queue.begin(epoch, offset);
+                joined.queue.fill(|queue| queue.begin(epoch, offset));
                 if let Some(joining) = joined.waiter.take() {
                     self.keys.remove(&joining.key);
                     // A room that nobody takes is dropped, and so left.
@@ -356,28 +371,16 @@ impl App for Dispatcher {
             }
             Notice::Snapshot { room, data } => {
                 if let Some(room) = self.rooms.get(&room) {
-                    room.queue.push_snapshot(data);
+                    room.queue.fill(|queue| queue.push_snapshot(data));
                 }
             }
-            Notice::Gap(gap) => match gap.room {
-                Some(room) => {
-                    if let Some(joined) = self.rooms.get(&room) {
-                        let engine = connection.engine();
-                        // A gap within a log ends where it says; one of unknown size ends where
-                        // the room stands now.
-                        let now_at = engine.position(room).map_or(0, |(_, offset)| offset);
-                        let offset = if gap.to > 0 { gap.to } else { now_at };
-                        joined.queue.push_gap(gap, engine.epoch(room).unwrap_or_default(), offset);
-                    }
-                }
+            Notice::Gap { gap, epoch, offset } => match gap.room {
+                Some(id) => self.fill(id, connection, |queue| queue.push_gap(gap, epoch, offset)),
                 None => self.tell_subscribers(&ClientEvent::Gap(gap)),
             },
             Notice::RoomFailed { room, reason, refusal } => self.room_failed(room, reason, refusal),
             Notice::Events { room: Some(id), epoch, events } => {
-                let Some(room) = self.rooms.get(&id) else { return };
-                if let Some((epoch, offset)) = room.queue.push(&epoch, events) {
-                    connection.room_overflowed(id, &epoch, offset);
-                }
+                self.fill(id, connection, |queue| queue.push(&epoch, events));
             }
             Notice::Events { room: None, events, .. } => {
                 for event in events {

@@ -29,7 +29,7 @@ pub use room::{Room, RoomEvent};
 pub use state::StateWatch;
 pub use token::{Token, TokenSource};
 
-use crate::connection::Body;
+use crate::connection::{Body, Bounds};
 use crate::engine::State;
 use crate::wire::control::Published;
 use dispatch::{Command, Request};
@@ -103,7 +103,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     clock: crate::driver::Clock,
-    queue: queue::Bounds,
+    queue: Bounds,
     /// Names requests that can be cancelled.
     keys: AtomicU64,
 }
@@ -118,7 +118,7 @@ impl Client {
         commands: mpsc::UnboundedSender<Command>,
         state: watch::Receiver<State>,
         clock: crate::driver::Clock,
-        queue: queue::Bounds,
+        queue: Bounds,
     ) -> Self {
         Self { commands, state, shared: Arc::new(Shared { clock, queue, keys: AtomicU64::new(0) }) }
     }

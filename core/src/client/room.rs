@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::dispatch::Command;
 use super::error::JoinError;
-use super::queue::{Item, RoomQueue, Taken};
+use super::queue::SharedRoomQueue;
+use crate::connection::{Item, Taken};
 use crate::engine::{Gap, RoomId};
 use crate::wire::Event;
 
@@ -27,14 +28,15 @@ pub enum RoomEvent {
 
 /// A stream of [`RoomEvent`]s. Dropping it leaves the room.
 ///
-/// An application that reads slower than the room writes misses nothing: its queue is dropped and
-/// fetched again from the server, or a gap is said where the server no longer has it.
+/// An application that reads slower than the room writes misses nothing: what no longer fits its
+/// queue is fetched from the server once the queue is empty, or a gap is said where the server no
+/// longer has it.
 #[derive(Debug)]
 pub struct Room {
     name: String,
     id: RoomId,
     commands: mpsc::UnboundedSender<Command>,
-    queue: RoomQueue,
+    queue: SharedRoomQueue,
     /// What was taken from the queue together, and not yet by the application.
     events: std::vec::IntoIter<Event>,
     /// The place of the last event that the application took; `None` before the first.
@@ -46,7 +48,7 @@ impl Room {
         id: RoomId,
         name: String,
         commands: mpsc::UnboundedSender<Command>,
-        queue: RoomQueue,
+        queue: SharedRoomQueue,
     ) -> Self {
         Self { name, id, commands, queue, events: Vec::new().into_iter(), position: None }
     }
@@ -97,7 +99,7 @@ impl Room {
                 Poll::Ready(Taken::Item(Item::Snapshot(data))) => {
                     return Poll::Ready(Some(RoomEvent::Snapshot(data)));
                 }
-                Poll::Ready(Taken::Ended) => return Poll::Ready(None),
+                Poll::Ready(Taken::Nothing) => return Poll::Ready(None),
                 Poll::Ready(Taken::CaughtUp) => {
                     let _ = self.commands.send(Command::CaughtUp { room: self.id });
                 }

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::{Action, Connection, Notice, Refusal};
 use crate::engine::{
-    Binding, DataFrame, GapReason, HeartbeatConfig, LinkId, Millis, Now, Verdict, Welcome,
+    Binding, DataFrame, Gap, GapReason, HeartbeatConfig, LinkId, Millis, Now, RoomId, Verdict,
+    Welcome,
 };
 use crate::wire::control::{self, Bound, ErrorData};
 use crate::wire::{Batch, Event, ServerFrame, WireError};
@@ -98,7 +99,9 @@ impl Connection {
             return;
         };
         if let Some(gap) = gap {
-            self.notify(Notice::Gap(gap));
+            // It ends before these events, which the engine counts already.
+            let epoch = self.engine.epoch(room).unwrap_or_default();
+            self.notify(Notice::Gap { gap, epoch, offset: gap.to });
         }
         let mut events = batch.events;
         events.drain(..skip as usize);
@@ -126,7 +129,7 @@ impl Connection {
         };
         let room = self.actions.iter().skip(before).find_map(|action| match action {
             Action::Notify(Notice::Joined { room, .. }) => Some(*room),
-            Action::Notify(Notice::Gap(gap)) => gap.room,
+            Action::Notify(Notice::Gap { gap, .. }) => gap.room,
             _ => None,
         });
         if let Some(room) = room {
@@ -143,6 +146,19 @@ impl Connection {
             _ => GapReason::Expired,
         };
         self.engine.handle_gap(link, gap.subscription, gap.to, reason, now);
+    }
+
+    /// Tells of a gap, with where the room stands behind it: now, not when the notice is read,
+    /// since the same frame may bring events too.
+    pub(super) fn notify_gap(&mut self, gap: Gap) {
+        let (epoch, offset) = gap.room.map(|room| self.place(room)).unwrap_or_default();
+        self.notify(Notice::Gap { gap, epoch, offset });
+    }
+
+    /// Where a room stands.
+    pub(super) fn place(&self, room: RoomId) -> (Arc<str>, u64) {
+        let epoch = self.engine.epoch(room).unwrap_or_default();
+        (epoch, self.engine.position(room).map_or(0, |(_, offset)| offset))
     }
 
     fn server_error(&mut self, link: LinkId, error: &ErrorData<'_>) {

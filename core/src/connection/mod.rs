@@ -7,6 +7,7 @@
 
 mod frames;
 mod notice;
+mod room_queue;
 mod sending;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use crate::engine::{
 };
 use crate::wire::{ServerFrame, WireError, binary, plain};
 pub use notice::{Action, Body, ClientIdentity, Message, Notice, Refusal};
+pub use room_queue::{Bounds, Item, RoomQueue, Taken};
 
 #[derive(Debug)]
 struct Pending {

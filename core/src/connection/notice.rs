@@ -88,7 +88,14 @@ pub enum Notice {
         data: Box<RawValue>,
     },
     /// Events that will never be delivered.
-    Gap(Gap),
+    Gap {
+        /// Which.
+        gap: Gap,
+        /// The epoch of the room's log behind the gap; empty for a gap of no room.
+        epoch: Arc<str>,
+        /// Deliveries go on after this offset. 0 for a gap of no room.
+        offset: u64,
+    },
     /// A room ended by no wish of the application.
     RoomFailed {
         /// The room.

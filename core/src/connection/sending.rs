@@ -38,8 +38,7 @@ impl Connection {
             Output::DropToken { request } => self.actions.push_back(Action::DropToken { request }),
             Output::StateChanged { state, cause } => self.notify(Notice::State { state, cause }),
             Output::Joined { room } => {
-                let epoch = self.engine.epoch(room).unwrap_or_default();
-                let offset = self.engine.position(room).map_or(0, |(_, offset)| offset);
+                let (epoch, offset) = self.place(room);
                 self.notify(Notice::Joined { room, epoch, offset });
             }
             Output::RoomFailed { room, reason } => {
@@ -47,7 +46,7 @@ impl Connection {
                 self.notify(Notice::RoomFailed { room, reason, refusal });
                 self.forget_room(room);
             }
-            Output::Gap(gap) => self.notify(Notice::Gap(gap)),
+            Output::Gap(gap) => self.notify_gap(gap),
             Output::CallFailed { id, reason } => {
                 self.take(id);
                 self.notify(Notice::CallFailed { id, reason });

@@ -159,15 +159,9 @@ impl App {
         }
         let mut caught_up = false;
         for stay in &mut self.stays {
-            while let Some(taken) = stay.take(truth) {
-                // What a left room still hands over is nobody's business any more.
-                if let Err(what) = taken
-                    && stay.active
-                {
-                    self.violations.push(what);
-                }
-            }
-            if stay.active && stay.take_caught_up() {
+            // What a left room still hands over is nobody's business any more.
+            if stay.active && stay.take(truth, &mut self.violations) {
+                stay.go_on();
                 conn.room_caught_up(stay.id);
                 caught_up = true;
             }
@@ -190,16 +184,19 @@ impl App {
             Notice::Events { room: Some(room), epoch, events } => {
                 let Some(stay) = self.stay(room) else { return };
                 let stay = &mut self.stays[stay];
-                if let Some((epoch, offset)) = stay.events(&epoch, &events) {
+                if let Some((epoch, offset)) = stay.events(&epoch, events) {
                     conn.room_overflowed(room, &epoch, offset);
                 }
                 self.deepest_queue = self.deepest_queue.max(stay.queued());
             }
-            Notice::Gap(gap) => {
+            Notice::Gap { gap, epoch, offset } => {
                 let Some(stay) = gap.room.and_then(|room| self.stay(room)) else { return };
                 let stay = &mut self.stays[stay];
-                let epoch = conn.engine().epoch(stay.id).unwrap_or_default();
-                stay.gap(gap, epoch, &oracle.known(&stay.room));
+                match stay.gap(gap, (epoch, offset), &oracle.known(&stay.room)) {
+                    Ok(Some((epoch, offset))) => conn.room_overflowed(stay.id, &epoch, offset),
+                    Ok(None) => {}
+                    Err(what) => self.violations.push(what),
+                }
             }
             Notice::RoomFailed { room, reason, .. } => {
                 let Some(stay) = self.stay(room) else { return };
