@@ -61,14 +61,6 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
-struct Typed<'a, T> {
-    #[serde(borrow, rename = "type")]
-    _kind: Cow<'a, str>,
-    data: T,
-}
-
 impl Event {
     pub(crate) fn json(json: Bytes, offset: u64) -> Self {
         Self { json, binary: None, offset }
@@ -93,13 +85,11 @@ impl Event {
         if self.binary.is_some() {
             return Err(EventError::Binary { kind: self.kind_text() });
         }
-        // Checked as text once as a whole, not once for each string in it. One pass in the good
-        // case; the bad one is looked at again for its reason.
-        if self.json.starts_with(b"{")
-            && let Ok(text) = std::str::from_utf8(&self.json)
-            && let Ok(typed) = serde_json::from_str::<Typed<'_, T>>(text)
+        // The bad case is looked at again for its reason.
+        if let Some(data) = self.data_text()
+            && let Ok(data) = serde_json::from_str(data)
         {
-            return Ok(typed.data);
+            return Ok(data);
         }
         let data = self.envelope()?.data.map_or("null", RawValue::get);
         serde_json::from_str(data).map_err(|error| EventError::Mismatch {
@@ -126,6 +116,17 @@ impl Event {
         self.json.len() + self.binary.as_ref().map_or(0, |bytes| bytes.len())
     }
 
+    /// The text of the data where the event is written as servers write it: `type` as its first
+    /// member and `data` as its last. Where it isn't, this is no JSON, or nothing at all: read it
+    /// by its envelope then. The envelope costs as much as small data does.
+    fn data_text(&self) -> Option<&str> {
+        let object = std::str::from_utf8(&self.json).ok()?;
+        let kind = object.strip_prefix(r#"{"type":""#)?.strip_suffix('}')?;
+        // A type that needs reading is left to the parser.
+        let end = kind.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+        kind[end..].strip_prefix(r#"","data":"#)
+    }
+
     fn envelope(&self) -> Result<Envelope<'_>, EventError> {
         // serde would read an array as a struct too.
         if !self.json.starts_with(b"{") {
@@ -137,5 +138,48 @@ impl Event {
 
     fn kind_text(&self) -> String {
         self.kind().map_or_else(|_| String::new(), |kind| shorten(&kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(json: &'static str) -> Result<Vec<u8>, EventError> {
+        Event::json(Bytes::from_static(json.as_bytes()), 0).data()
+    }
+
+    #[test]
+    fn data_is_found_however_the_event_is_written() {
+        for json in [
+            r#"{"type":"a","data":[1,2]}"#,
+            r#"{"type":"a","data": [1,2] }"#,
+            r#"{ "type" : "a" , "data" : [1,2] }"#,
+            r#"{"data":[1,2],"type":"a"}"#,
+            r#"{"type":"a","data":[1,2],"more":{"data":[3]}}"#,
+            r#"{"type":"a","more":"\",\"data\":[3]","data":[1,2]}"#,
+            r#"{"type":"a\",\"data\":","data":[1,2]}"#,
+            r#"{"type":"\u0061","data":[1,2]}"#,
+            "{\"type\":\"a\",\"data\":[1,2]\n}",
+        ] {
+            assert_eq!(data(json), Ok(vec![1, 2]), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_never_read_as_one() {
+        for json in [
+            r#"{"type":"a","data":[1],"data":[2]}"#,
+            r#"{"type":"a","data":[1]}}"#,
+            r#"{"type":"a","data":[1]"#,
+            r#"{"type":"a","data":}"#,
+            "{\"type\":\"a\nb\",\"data\":[1]}",
+            r#"["type","a","data",[1]]"#,
+        ] {
+            let found = data(json);
+            assert!(matches!(found, Err(EventError::Malformed { .. })), "{json}: {found:?}");
+        }
+        let found = data(r#"{"type":"a","data":{"b":1}}"#);
+        assert!(matches!(found, Err(EventError::Mismatch { .. })), "{found:?}");
     }
 }
