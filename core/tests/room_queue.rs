@@ -41,7 +41,7 @@ impl Reader {
     }
 
     fn hear(&mut self, text: &str) {
-        self.connection.handle_text(LINK, &Bytes::copy_from_slice(text.as_bytes()), NOW);
+        self.connection.handle_text(LINK, Bytes::copy_from_slice(text.as_bytes()), NOW);
         loop {
             let overflow = match self.connection.poll() {
                 Action::Timeout(_) => return,
@@ -79,8 +79,12 @@ impl Reader {
         let mut taken = Vec::new();
         loop {
             match self.queue.take() {
-                Taken::Item(Item::Events { epoch, events }) => {
-                    taken.extend(events.iter().map(|e| format!("{epoch}:{}", e.offset().unwrap())));
+                Taken::Item(Item::Events { epoch, rows }) => {
+                    taken.extend(
+                        rows.into_iter()
+                            .flatten()
+                            .map(|e| format!("{epoch}:{}", e.offset().unwrap())),
+                    );
                 }
                 Taken::Item(Item::Gap { gap, epoch, offset }) => {
                     taken.push(format!("{:?} to {epoch}:{offset}", gap.reason));

@@ -65,7 +65,7 @@ impl Runner {
                     Value::String(raw) => raw.clone(),
                     frame => frame.to_string(),
                 };
-                connection.handle_text(link(), &Bytes::from(text), now);
+                connection.handle_text(link(), Bytes::from(text), now);
             }
             "binary" => {
                 let bytes = from_hex(with["hex"].as_str().expect("hex"));
@@ -189,7 +189,7 @@ impl Runner {
             }
             Notice::Events { room, events, .. } => {
                 let room = room.map(|room| self.room(room));
-                out.extend(events.iter().map(|event| written(event, room)));
+                out.extend(events.into_iter().map(|event| written(&event, room)));
                 return;
             }
             Notice::Answered { id, result: Ok(data) } => {

@@ -13,7 +13,7 @@ use super::error::JoinError;
 use super::queue::SharedRoomQueue;
 use crate::connection::{Item, Taken};
 use crate::engine::{Gap, RoomId};
-use crate::wire::Event;
+use crate::wire::{self, Event, Events};
 
 /// What a room brings.
 #[derive(Debug, Clone)]
@@ -37,8 +37,10 @@ pub struct Room {
     id: RoomId,
     commands: mpsc::UnboundedSender<Command>,
     queue: SharedRoomQueue,
-    /// What was taken from the queue together, and not yet by the application.
-    events: std::vec::IntoIter<Event>,
+    /// What was taken from the queue together, and not yet by the application: a row of events,
+    /// and those behind it.
+    row: Option<wire::IntoIter>,
+    rows: std::vec::IntoIter<Events>,
     /// The place of the last event that the application took; `None` before the first.
     position: Option<(Arc<str>, u64)>,
 }
@@ -50,7 +52,7 @@ impl Room {
         commands: mpsc::UnboundedSender<Command>,
         queue: SharedRoomQueue,
     ) -> Self {
-        Self { name, id, commands, queue, events: Vec::new().into_iter(), position: None }
+        Self { name, id, commands, queue, row: None, rows: Vec::new().into_iter(), position: None }
     }
 
     /// The name that it was joined by.
@@ -76,9 +78,19 @@ impl Room {
         self.queue.error()
     }
 
+    /// The next event of what was taken from the queue.
+    fn next_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.row.as_mut().and_then(Iterator::next) {
+                return Some(event);
+            }
+            self.row = Some(self.rows.next()?.into_iter());
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<RoomEvent>> {
         loop {
-            if let Some(event) = self.events.next() {
+            if let Some(event) = self.next_event() {
                 if let (Some(offset), Some(position)) = (event.offset(), &mut self.position) {
                     position.1 = offset;
                 }
@@ -86,11 +98,12 @@ impl Room {
             }
             match self.queue.poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Taken::Item(Item::Events { epoch, events })) => {
-                    if let Some(offset) = events.first().and_then(Event::offset) {
-                        self.position = Some((epoch, offset - 1));
+                Poll::Ready(Taken::Item(Item::Events { epoch, rows })) => {
+                    if let Some(first) = rows.first().map(Events::first).filter(|first| *first > 0)
+                    {
+                        self.position = Some((epoch, first - 1));
                     }
-                    self.events = events.into_iter();
+                    self.rows = rows.into_iter();
                 }
                 Poll::Ready(Taken::Item(Item::Gap { gap, epoch, offset })) => {
                     self.position = Some((epoch, offset));

@@ -11,30 +11,34 @@ use crate::engine::{
     Welcome,
 };
 use crate::wire::control::{self, Bound, ErrorData};
-use crate::wire::{Batch, Event, ServerFrame, WireError};
+use crate::wire::{Batch, Events, ServerFrame, WireError, decode_batches, is_batches};
 
 impl Connection {
-    pub(super) fn handle_frame(
+    /// A text message of a `staywire.v1` link.
+    pub(super) fn handle_v1(
         &mut self,
         link: LinkId,
-        frame: ServerFrame<'_>,
-        text: &Bytes,
+        text: Bytes,
         now: Now,
     ) -> Result<(), WireError> {
-        match frame {
-            ServerFrame::Batches(batches) => {
-                for batch in batches {
-                    if batch.subscription == 0 {
-                        for event in &batch.events {
-                            let object = Bytes::copy_from_slice(event.raw());
-                            let frame = ServerFrame::decode_object(&object)?;
-                            self.handle_frame(link, frame, &object, now)?;
-                        }
-                    } else {
-                        self.handle_batch(link, batch, now);
-                    }
-                }
+        if !is_batches(&text) {
+            return self.handle_object(link, &text, now);
+        }
+        for batch in decode_batches(text)? {
+            if batch.subscription > 0 {
+                self.handle_batch(link, batch, now);
+                continue;
             }
+            for frame in batch.events {
+                self.handle_object(link, &frame.into_raw(), now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame that is an object.
+    fn handle_object(&mut self, link: LinkId, text: &Bytes, now: Now) -> Result<(), WireError> {
+        match ServerFrame::decode(text)? {
             ServerFrame::Welcome(welcome) => {
                 if let Some(most) = welcome.max_frame_bytes {
                     self.max_frame_bytes = usize::try_from(most).unwrap_or(usize::MAX);
@@ -84,15 +88,17 @@ impl Connection {
                 self.answered(link, id, Err(Refusal::from(&error)), now);
             }
             ServerFrame::Error { id: None, error } => self.server_error(link, &error),
-            ServerFrame::Other { .. } => self.unplaced(Event::json(text.clone(), 0)),
+            ServerFrame::Other { .. } => self.unplaced(Events::lone(text.clone(), 0, None)?),
         }
         self.drain();
         Ok(())
     }
 
     pub(super) fn handle_batch(&mut self, link: LinkId, batch: Batch, now: Now) {
-        let count = u32::try_from(batch.events.len()).unwrap_or(u32::MAX);
-        let frame = DataFrame { subscription: batch.subscription, first: batch.first, count };
+        let Batch { subscription, mut events } = batch;
+        let first = events.first();
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        let frame = DataFrame { subscription, first, count };
         let verdict = self.engine.handle_data(link, frame, now);
         self.drain();
         let Verdict::Deliver { room, skip, gap } = verdict else {
@@ -103,9 +109,10 @@ impl Connection {
             let epoch = self.engine.epoch(room).unwrap_or_default();
             self.notify(Notice::Gap { gap, epoch, offset: gap.to });
         }
-        let mut events = batch.events;
-        events.drain(..skip as usize);
-        let epoch = match batch.first {
+        if skip > 0 {
+            events.skip_first(skip as usize);
+        }
+        let epoch = match first {
             0 => None,
             _ => self.engine.epoch(room),
         };
@@ -190,7 +197,8 @@ impl Connection {
         self.drain();
     }
 
-    pub(super) fn unplaced(&mut self, event: Event) {
-        self.notify(Notice::Events { room: None, epoch: Arc::default(), events: vec![event] });
+    /// An event of no room.
+    pub(super) fn unplaced(&mut self, events: Events) {
+        self.notify(Notice::Events { room: None, epoch: Arc::default(), events });
     }
 }

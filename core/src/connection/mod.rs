@@ -17,10 +17,10 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::engine::{
-    Config, Engine, Failure, FailureKind, From, LinkId, Now, OutboxFull, Output, RoomId, Time,
+    Config, Engine, Failure, FailureKind, From, LinkId, Now, OutboxFull, RoomId, Time, Timer,
     TokenAnswer, TokenRequest, TooMany, Wire,
 };
-use crate::wire::{ServerFrame, WireError, binary, plain};
+use crate::wire::{WireError, binary, plain};
 pub use notice::{Action, Body, ClientIdentity, Message, Notice, Refusal};
 pub use room_queue::{Bounds, Item, RoomQueue, Taken};
 
@@ -265,19 +265,18 @@ impl Connection {
     }
 
     /// A text message arrived.
-    pub fn handle_text(&mut self, link: LinkId, text: &Bytes, now: Now) {
+    pub fn handle_text(&mut self, link: LinkId, text: Bytes, now: Now) {
         let Some(wire) = self.wire_of(link) else {
             return;
         };
         self.engine.handle_heard(link, now);
         match wire {
-            Wire::Plain => match plain::decode(text) {
+            Wire::Plain => match plain::decode(&text) {
                 Ok(event) => self.unplaced(event),
                 Err(error) => self.notify(Notice::Unreadable { error }),
             },
             Wire::StaywireV1 => {
-                let handled = ServerFrame::decode(text)
-                    .and_then(|frame| self.handle_frame(link, frame, text, now));
+                let handled = self.handle_v1(link, text, now);
                 self.settle(link, handled, now);
             }
         }
@@ -309,17 +308,24 @@ impl Connection {
 
     /// The next thing to do. [`Action::Timeout`] means that there is nothing more for now.
     pub fn poll(&mut self) -> Action {
-        match self.actions.pop_front() {
+        match self.next_action() {
             Some(action) => action,
-            None => match self.engine.poll_output() {
-                Output::Timeout(at) => Action::Timeout(at),
-                output => {
-                    self.perform(output);
-                    self.drain();
-                    self.poll()
-                }
-            },
+            None => Action::Timeout(self.next_timeout()),
         }
+    }
+
+    /// The next thing to do but for waiting, where the caller doesn't need to know when to wake.
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        // What the engine asked for after the last drain comes behind what is queued already.
+        if self.actions.is_empty() {
+            self.drain();
+        }
+        self.actions.pop_front()
+    }
+
+    /// When to wake, once there is nothing more to do.
+    pub(crate) fn next_timeout(&self) -> Option<(Time, Timer)> {
+        self.engine.next_timeout()
     }
 
     /// The engine, to look at.

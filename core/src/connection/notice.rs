@@ -10,7 +10,7 @@ use crate::engine::{
     Timer, TokenRequest,
 };
 use crate::wire::control::ErrorData;
-use crate::wire::{Event, WireError};
+use crate::wire::{Events, WireError};
 
 /// A WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ pub enum Notice {
         /// The epoch of their offsets; empty where they have none.
         epoch: Arc<str>,
         /// The events.
-        events: Vec<Event>,
+        events: Events,
     },
     /// A call or publish was answered.
     Answered {

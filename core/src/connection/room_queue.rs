@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::engine::Gap;
-use crate::wire::Event;
+use crate::wire::Events;
 
 /// How much may wait in one queue.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +28,8 @@ pub enum Item {
     Events {
         /// The epoch of their offsets.
         epoch: Arc<str>,
-        /// The events.
-        events: Vec<Event>,
+        /// The events, as they came: never an empty row.
+        rows: Vec<Events>,
     },
     /// A gap.
     Gap {
@@ -47,7 +47,7 @@ pub enum Item {
 impl Item {
     fn bytes(&self) -> usize {
         match self {
-            Self::Events { events, .. } => size(events),
+            Self::Events { rows, .. } => rows.iter().map(Events::size).sum(),
             Self::Gap { .. } => size_of::<Self>(),
             Self::Snapshot(data) => data.get().len(),
         }
@@ -99,8 +99,8 @@ pub struct RoomQueue {
 }
 
 impl RoomQueue {
-    /// Events from which on a run is long enough.
-    const RUN: usize = 64;
+    /// Rows from which on an item is large enough.
+    const MOST_ROWS: usize = 64;
 
     /// An empty queue.
     pub fn new(bounds: Bounds) -> Self {
@@ -124,27 +124,27 @@ impl RoomQueue {
 
     /// Queues events. `Some` if they don't fit: they must be fetched again after this place.
     #[must_use]
-    pub fn push(&mut self, epoch: &Arc<str>, events: Vec<Event>) -> Option<(Arc<str>, u64)> {
+    pub fn push(&mut self, epoch: &Arc<str>, events: Events) -> Option<(Arc<str>, u64)> {
         if self.pause != Pause::Off || events.is_empty() {
             return None;
         }
-        let bytes = size(&events);
+        let bytes = events.size();
         if !self.has_room(events.len(), bytes) {
             return Some(self.overflow());
         }
         self.events += events.len();
         self.bytes += bytes;
-        if let Some(offset) = events.last().and_then(Event::offset) {
+        if let Some(offset) = events.last_offset() {
             self.last = (epoch.clone(), offset);
         }
         match self.items.back_mut() {
-            // Frames of one event each become a run as well, taken with one look.
-            Some(Item::Events { epoch: known, events: waiting })
-                if Arc::ptr_eq(known, epoch) && waiting.len() < Self::RUN =>
+            // What comes in many small frames is still taken with one look.
+            Some(Item::Events { epoch: known, rows })
+                if Arc::ptr_eq(known, epoch) && rows.len() < Self::MOST_ROWS =>
             {
-                waiting.extend(events);
+                rows.push(events);
             }
-            _ => self.items.push_back(Item::Events { epoch: epoch.clone(), events }),
+            _ => self.items.push_back(Item::Events { epoch: epoch.clone(), rows: vec![events] }),
         }
         None
     }
@@ -207,9 +207,9 @@ impl RoomQueue {
         if let Some(item) = self.items.pop_front() {
             self.bytes -= item.bytes();
             match &item {
-                Item::Events { epoch, events } => {
-                    self.events -= events.len();
-                    if let Some(offset) = events.last().and_then(Event::offset) {
+                Item::Events { epoch, rows } => {
+                    self.events -= rows.iter().map(Events::len).sum::<usize>();
+                    if let Some(offset) = rows.last().and_then(Events::last_offset) {
                         self.handed = (epoch.clone(), offset);
                     }
                 }
@@ -246,8 +246,4 @@ impl RoomQueue {
         self.pause = Pause::Full;
         self.last.clone()
     }
-}
-
-fn size(events: &[Event]) -> usize {
-    events.iter().map(Event::size).sum()
 }

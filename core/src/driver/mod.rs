@@ -143,7 +143,8 @@ impl<A: App> Driver<A> {
         let mut sleep = std::pin::pin!(tokio::time::sleep_until(Instant::now()));
         let mut now = self.clock.now();
         loop {
-            let deadline = self.perform(now).map(|at| self.clock.instant(at));
+            self.perform(now);
+            let deadline = self.connection.next_timeout().map(|(at, _)| self.clock.instant(at));
             let finished = self.links.is_empty() && self.dials.is_empty();
             if self.abandoned && finished {
                 return;
@@ -177,10 +178,10 @@ impl<A: App> Driver<A> {
         tokio::task::yield_now().await;
     }
 
-    /// Does all that the connection asks for; returns when it wants to be woken.
-    fn perform(&mut self, now: Now) -> Option<Time> {
-        loop {
-            match self.connection.poll() {
+    /// Does all that the connection asks for.
+    fn perform(&mut self, now: Now) {
+        while let Some(action) = self.connection.next_action() {
+            match action {
                 Action::Open { link, offer_staywire } => {
                     let token = self.credential.as_ref().map(|credential| credential.value.clone());
                     let dial = dial::open(self.dial.clone(), token, offer_staywire);
@@ -197,7 +198,8 @@ impl<A: App> Driver<A> {
                     self.token.take_if(|(asked, _)| *asked == request);
                 }
                 Action::Notify(notice) => self.app.notice(notice, &mut self.connection, now),
-                Action::Timeout(wake) => return wake.map(|(at, _)| at),
+                // Asked for once all else is done.
+                Action::Timeout(_) => {}
             }
         }
     }
@@ -285,7 +287,7 @@ impl<A: App> Driver<A> {
     fn handle_link(&mut self, index: usize, event: LinkEvent, now: Now) {
         let link = self.links[index].id();
         match event {
-            LinkEvent::Text(text) => self.connection.handle_text(link, &text, now),
+            LinkEvent::Text(text) => self.connection.handle_text(link, text, now),
             LinkEvent::Binary(bytes) => self.connection.handle_binary(link, &bytes, now),
             LinkEvent::Heard => self.connection.handle_heard(link, now),
             LinkEvent::Unreadable(reason) => self.connection.handle_unreadable(link, reason, now),

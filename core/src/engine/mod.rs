@@ -307,7 +307,12 @@ impl<N: Name> Engine<N> {
 
     /// The next thing to do. [`Output::Timeout`] means that there is nothing more for now.
     pub fn poll_output(&mut self) -> Output<N> {
-        self.next_output().unwrap_or_else(|| Output::Timeout(self.timers.next()))
+        self.next_output().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
+    }
+
+    /// When to wake, and for what.
+    pub(crate) fn next_timeout(&self) -> Option<(Time, Timer)> {
+        self.timers.next()
     }
 
     /// The next thing to do but for waiting, where the caller doesn't need to know when to wake.

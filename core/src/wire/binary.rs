@@ -8,9 +8,8 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::data::Batch;
+use super::batch::{Batch, Batches, Events};
 use super::error::WireError;
-use super::event::Event;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,16 +69,16 @@ pub fn write_event(
 }
 
 /// Reads the events of a server's frame, each as a batch of its own.
-pub(crate) fn decode_events(frame: &Bytes) -> Result<Vec<Batch>, WireError> {
-    let mut batches: Vec<Batch> = Vec::new();
+pub(crate) fn decode_events(frame: &Bytes) -> Result<Batches, WireError> {
+    let mut batches = Batches::new();
     for record in decode(frame)? {
         let (subscription, offset, event): (u32, u64, &RawValue) =
             serde_json::from_slice(&record.header).map_err(|error| WireError::NotAFrame {
                 reason: format!("a binary record's header: {error}"),
             })?;
         let header = record.header.slice_ref(event.get().as_bytes());
-        let event = Event::binary(header, record.payload, offset);
-        batches.push(Batch { subscription, first: offset, events: vec![event] });
+        let events = Events::lone(header, offset, Some(record.payload))?;
+        batches.push(Batch { subscription, events });
     }
     Ok(batches)
 }
@@ -95,10 +94,11 @@ mod tests {
         assert!(write_event(&mut frame, 3, 9, r#"{"type":"image"}"#, &[0, 255, 7]));
         assert!(write_event(&mut frame, 3, 10, r#"{"type":"empty"}"#, &[]));
         let batches = decode_events(&frame.freeze()).unwrap();
-        assert_eq!(batches.len(), 2);
-        assert_eq!(batches[0].events[0].payload(), Ok(Payload::Binary(&[0, 255, 7])));
-        assert_eq!(batches[0].events[0].kind().unwrap(), "image");
-        assert_eq!(batches[1].events[0].offset(), Some(10));
+        let events: Vec<_> = batches.into_iter().flat_map(|batch| batch.events).collect();
+        assert_eq!(events.len(), 2);
+        assert_eq!(events[0].payload(), Ok(Payload::Binary(&[0, 255, 7])));
+        assert_eq!(events[0].kind().unwrap(), "image");
+        assert_eq!(events[1].offset(), Some(10));
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl<'t> Brackets<'t> {
         Self { text, next: 0, found: 0, in_string: 0, escapes_first: 0 }
     }
 
-    fn look_at(&mut self, block: &[u8; BLOCK]) {
+    /// Looks at a block, whose first bytes may have been looked at already.
+    fn look_at(&mut self, block: &[u8; BLOCK], seen: usize) {
         let (mut quotes, mut backslashes, mut brackets) = (0, 0, 0);
         for (index, part) in block.as_chunks().0.iter().enumerate() {
             let part = u8x16::new(*part);
@@ -39,6 +40,7 @@ impl<'t> Brackets<'t> {
             backslashes |= mask(part.simd_eq(u8x16::splat(b'\\')), index);
             brackets |= mask(bracket, index);
         }
+        (quotes, backslashes, brackets) = (quotes >> seen, backslashes >> seen, brackets >> seen);
         let strings = prefix_xor(quotes & !self.escaped(backslashes)) ^ self.in_string;
         self.in_string = 0_u64.wrapping_sub(strings >> (BLOCK - 1));
         self.found = brackets & !strings;
@@ -46,8 +48,7 @@ impl<'t> Brackets<'t> {
 
     /// The bytes that a backslash before them escapes.
     fn escaped(&mut self, mut backslashes: u64) -> u64 {
-        let mut escaped = self.escapes_first;
-        self.escapes_first = 0;
+        let mut escaped = std::mem::take(&mut self.escapes_first);
         backslashes &= !escaped;
         while backslashes != 0 {
             let backslash = backslashes & backslashes.wrapping_neg();
@@ -68,12 +69,14 @@ impl Iterator for Brackets<'_> {
     fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
             let rest = self.text.get(self.next..).filter(|rest| !rest.is_empty())?;
-            match rest.first_chunk() {
-                Some(block) => self.look_at(block),
-                None => {
+            match (rest.first_chunk(), self.text.last_chunk()) {
+                (Some(block), _) => self.look_at(block, 0),
+                // What ends here is looked at in place where there is enough before it.
+                (None, Some(block)) => self.look_at(block, BLOCK - rest.len()),
+                (None, None) => {
                     let mut block = [0; BLOCK];
                     block[..rest.len()].copy_from_slice(rest);
-                    self.look_at(&block);
+                    self.look_at(&block, 0);
                 }
             }
             self.next += BLOCK;

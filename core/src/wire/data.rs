@@ -7,36 +7,59 @@ use bytes::Bytes;
 use serde::Deserializer as _;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
+use super::batch::{Batch, Events, Span, Spans, length};
 use super::error::WireError;
-use super::event::Event;
-use super::scan::{offset_of, scan};
+use super::scan::scan;
 
-/// Events of one subscription, in order of their offsets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// The subscription; 0 for frames that are no room's events.
-    pub subscription: u32,
-    /// The first event's offset; 0 if they have none.
-    pub first: u64,
-    /// The events, or the frames.
-    pub events: Vec<Event>,
+/// A batch without its frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) subscription: u32,
+    pub(super) first: u64,
+    pub(super) spans: Spans,
+}
+
+/// Where the batches of a frame are.
+pub(super) type Places = SmallVec<[Place; 1]>;
+
+/// A data frame, taken apart.
+pub(crate) struct Decoded {
+    frame: Bytes,
+    places: smallvec::IntoIter<[Place; 1]>,
 }
 
 /// Reads a whole data frame.
-pub(crate) fn decode(text: &Bytes) -> Result<Vec<Batch>, WireError> {
-    match scan(text) {
-        Some(batches) => Ok(batches),
-        None => parse(text),
+pub(crate) fn decode(frame: Bytes) -> Result<Decoded, WireError> {
+    let mut places = Places::new();
+    if !scan(&frame, &mut places) {
+        places = parse(&frame)?;
+    }
+    Ok(Decoded { frame, places: places.into_iter() })
+}
+
+impl Iterator for Decoded {
+    type Item = Batch;
+
+    #[inline]
+    fn next(&mut self) -> Option<Batch> {
+        let Place { subscription, first, spans } = self.places.next()?;
+        // The last one takes the frame with it: one reference less to count.
+        let frame = match self.places.len() {
+            0 => std::mem::take(&mut self.frame),
+            _ => self.frame.clone(),
+        };
+        Some(Batch { subscription, events: Events::new(frame, spans, first) })
     }
 }
 
 /// Reads any frame, and says what is wrong with it.
-fn parse(text: &Bytes) -> Result<Vec<Batch>, WireError> {
-    struct Batches<'t>(&'t Bytes);
+fn parse(text: &[u8]) -> Result<Places, WireError> {
+    struct PlacesIn<'t>(&'t [u8]);
 
-    impl<'de> Visitor<'de> for Batches<'_> {
-        type Value = Vec<Batch>;
+    impl<'de> Visitor<'de> for PlacesIn<'_> {
+        type Value = Places;
 
         fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             out.write_str("[subscription, first offset, [event, …], …]")
@@ -44,7 +67,7 @@ fn parse(text: &Bytes) -> Result<Vec<Batch>, WireError> {
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
             use serde::de::Error;
-            let mut batches = Vec::with_capacity(1);
+            let mut places = Places::new();
             while let Some(subscription) = seq.next_element::<u32>()? {
                 let first = seq
                     .next_element::<u64>()?
@@ -52,19 +75,16 @@ fn parse(text: &Bytes) -> Result<Vec<Batch>, WireError> {
                 let raw = seq
                     .next_element::<Vec<&'de RawValue>>()?
                     .ok_or_else(|| A::Error::custom("a batch has no events"))?;
-                let mut events = Vec::with_capacity(raw.len());
-                for (index, event) in raw.iter().enumerate() {
-                    let offset = offset_of(first, index);
-                    events.push(Event::json(self.0.slice_ref(event.get().as_bytes()), offset));
-                }
-                batches.push(Batch { subscription, first, events });
+                let spans = raw.iter().map(|event| span_of(event.get(), self.0)).collect();
+                places.push(Place { subscription, first, spans });
             }
-            Ok(batches)
+            Ok(places)
         }
     }
 
+    length(text)?;
     let mut parser = serde_json::Deserializer::from_slice(text);
-    let batches = parser.deserialize_seq(Batches(text)).map_err(|error| {
+    let places = parser.deserialize_seq(PlacesIn(text)).map_err(|error| {
         if error.is_data() {
             WireError::NotAFrame { reason: error.to_string() }
         } else {
@@ -72,7 +92,13 @@ fn parse(text: &Bytes) -> Result<Vec<Batch>, WireError> {
         }
     })?;
     parser.end().map_err(|error| WireError::not_json(&error))?;
-    Ok(batches)
+    Ok(places)
+}
+
+/// Where a part of a text that is no longer than 32 bits stands in it.
+fn span_of(part: &str, text: &[u8]) -> Span {
+    let start = (part.as_ptr().addr() - text.as_ptr().addr()) as u32;
+    Span { start, end: start + part.len() as u32 }
 }
 
 /// Builds one data frame out of what is queued.
@@ -135,11 +161,9 @@ mod tests {
     use super::*;
 
     fn round_trip(writer: BatchWriter) -> Vec<(u32, u64, usize)> {
-        let text = Bytes::from(writer.finish());
-        decode(&text)
+        decode(Bytes::from(writer.finish()))
             .unwrap()
-            .into_iter()
-            .map(|batch| (batch.subscription, batch.first, batch.events.len()))
+            .map(|batch| (batch.subscription, batch.events.first(), batch.events.len()))
             .collect()
     }
 
@@ -167,10 +191,12 @@ mod tests {
 
     #[test]
     fn what_is_no_event_keeps_its_place_and_says_so_when_read() {
-        let batches = decode(&Bytes::from_static(br#"[1,2,[3,["type"],{"type":"a"}]]"#)).unwrap();
-        let kinds: Vec<bool> = batches[0].events.iter().map(|event| event.kind().is_ok()).collect();
+        let frame = Bytes::from_static(br#"[1,2,[3,["type"],{"type":"a"}]]"#);
+        let batches = decode(frame).unwrap();
+        let events: Vec<_> = batches.flat_map(|batch| batch.events).collect();
+        let kinds: Vec<bool> = events.iter().map(|event| event.kind().is_ok()).collect();
         assert_eq!(kinds, [false, false, true]);
-        assert_eq!(batches[0].events[2].offset(), Some(4));
+        assert_eq!(events[2].offset(), Some(4));
     }
 
     #[test]
@@ -182,7 +208,8 @@ mod tests {
             ("[1,2,[{}]] x", "column"),
             (r#"[1,1.5,[{}]]"#, "invalid type"),
         ] {
-            let error = decode(&Bytes::from_static(text.as_bytes())).unwrap_err().to_string();
+            let error =
+                decode(Bytes::from_static(text.as_bytes())).err().expect("an error").to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
     }
@@ -227,12 +254,13 @@ mod tests {
         proptest! {
             #[test]
             fn what_the_parser_accepts_is_scanned_to_the_same(text in frame()) {
-                let text = Bytes::from(text);
+                let text = text.into_bytes();
                 let parsed = parse(&text).unwrap();
-                let unusual = parsed.is_empty() || parsed.iter().any(|batch| batch.events.is_empty());
-                match scan(&text) {
-                    Some(scanned) => prop_assert_eq!(scanned, parsed),
-                    None => prop_assert!(unusual, "such a frame must be fast"),
+                let unusual = parsed.is_empty() || parsed.iter().any(|batch| batch.spans.is_empty());
+                let mut scanned = Places::new();
+                match scan(&text, &mut scanned) {
+                    true => prop_assert_eq!(scanned, parsed),
+                    false => prop_assert!(unusual, "such a frame must be fast"),
                 }
             }
 
@@ -250,16 +278,16 @@ mod tests {
                         false => byte,
                     };
                 }
-                let text = Bytes::from(text);
-                if let (Ok(parsed), Some(scanned)) = (parse(&text), scan(&text)) {
+                let mut scanned = Places::new();
+                if let (Ok(parsed), true) = (parse(&text), scan(&text, &mut scanned)) {
                     prop_assert_eq!(scanned, parsed);
                 }
             }
 
             #[test]
             fn noise_is_no_frame_and_no_panic(text in prop::collection::vec(any::<u8>(), 0..64)) {
-                let text = Bytes::from(text);
-                if let (Ok(parsed), Some(scanned)) = (parse(&text), scan(&text)) {
+                let mut scanned = Places::new();
+                if let (Ok(parsed), true) = (parse(&text), scan(&text, &mut scanned)) {
                     prop_assert_eq!(scanned, parsed);
                 }
             }

@@ -62,12 +62,8 @@ struct Envelope<'a> {
 }
 
 impl Event {
-    pub(crate) fn json(json: Bytes, offset: u64) -> Self {
-        Self { json, binary: None, offset }
-    }
-
-    pub(crate) fn binary(header: Bytes, payload: Bytes, offset: u64) -> Self {
-        Self { json: header, binary: Some(Box::new(payload)), offset }
+    pub(super) fn new(json: Bytes, binary: Option<Box<Bytes>>, offset: u64) -> Self {
+        Self { json, binary, offset }
     }
 
     /// The place in the room's log, from 1; `None` for what is not logged.
@@ -111,6 +107,11 @@ impl Event {
         &self.json
     }
 
+    /// The same, by value.
+    pub(crate) fn into_raw(self) -> Bytes {
+        self.json
+    }
+
     /// Bytes that this event keeps alive, for bounds on queues.
     pub fn size(&self) -> usize {
         self.json.len() + self.binary.as_ref().map_or(0, |bytes| bytes.len())
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     fn data(json: &'static str) -> Result<Vec<u8>, EventError> {
-        Event::json(Bytes::from_static(json.as_bytes()), 0).data()
+        Event::new(Bytes::from_static(json.as_bytes()), None, 0).data()
     }
 
     #[test]

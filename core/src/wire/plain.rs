@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::batch::Events;
 use super::error::WireError;
-use super::event::Event;
 
 #[derive(Deserialize)]
 struct Typed {
@@ -13,13 +13,13 @@ struct Typed {
     _kind: String,
 }
 
-/// Reads one event. A server may have other fields beside `type` and `data`: they are kept.
-pub fn decode(text: &Bytes) -> Result<Event, WireError> {
+/// Reads one event, as a row of one. A server may have other fields beside `type` and `data`: they are kept.
+pub fn decode(text: &Bytes) -> Result<Events, WireError> {
     // serde would read an array as a struct too.
     let object = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     match serde_json::from_slice::<Typed>(text) {
         Ok(_) if !object => Err(WireError::NotAFrame { reason: "it is not an object".to_owned() }),
-        Ok(_) => Ok(Event::json(text.clone(), 0)),
+        Ok(_) => Events::lone(text.clone(), 0, None),
         Err(error) if error.is_data() => Err(WireError::NotAFrame { reason: error.to_string() }),
         Err(error) => Err(WireError::not_json(&error)),
     }
@@ -41,10 +41,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let data = RawValue::from_string(r#"{"a":[1,2]}"#.to_owned()).unwrap();
-        let event = decode(&Bytes::from(encode("a \"quoted\" name", Some(&data)))).unwrap();
+        let read = |text| decode(&Bytes::from(text)).unwrap().into_iter().next().unwrap();
+        let event = read(encode("a \"quoted\" name", Some(&data)));
         assert_eq!(event.kind().unwrap(), "a \"quoted\" name");
         assert_eq!(event.data::<serde_json::Value>().unwrap(), serde_json::json!({"a": [1, 2]}));
-        assert_eq!(decode(&Bytes::from(encode("x", None))).unwrap().data::<()>(), Ok(()));
+        assert_eq!(read(encode("x", None)).data::<()>(), Ok(()));
     }
 
     #[test]

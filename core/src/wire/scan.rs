@@ -6,16 +6,18 @@
 //!
 //! It says yes or no, never why: what it refuses is left to the parser, which has the words.
 
-use bytes::Bytes;
-
+use super::batch::{Span, Spans, length};
 use super::brackets::Brackets;
-use super::data::Batch;
-use super::event::Event;
+use super::data::{Place, Places};
 
-/// The batches of a frame that has nothing unusual outside of its events.
-pub(super) fn scan(text: &Bytes) -> Option<Vec<Batch>> {
+/// Where the batches of a frame are that has nothing unusual outside of its events. False if it
+/// has; what was found until then is of no worth.
+pub(super) fn scan(text: &[u8], places: &mut Places) -> bool {
+    length(text).is_ok() && scan_batches(text, places).is_some()
+}
+
+fn scan_batches(text: &[u8], places: &mut Places) -> Option<()> {
     let mut brackets = Brackets::new(text);
-    let mut batches = Vec::with_capacity(1);
     let open = brackets.next().filter(|open| text[*open] == b'[')?;
     if !is_space(&text[..open]) {
         return None;
@@ -26,35 +28,34 @@ pub(super) fn scan(text: &Bytes) -> Option<Vec<Batch>> {
         let between = &text[end + 1..list];
         match text[list] {
             b'[' => {
-                let (subscription, first) = head(between, !batches.is_empty())?;
-                let events;
-                (events, end) = scan_events(text, list, first, &mut brackets)?;
-                batches.push(Batch { subscription, first, events });
+                let (subscription, first) = head(between, !places.is_empty())?;
+                places.push(Place { subscription, first, spans: Spans::new() });
+                end = scan_events(text, list, &mut brackets, &mut places.last_mut()?.spans)?;
             }
-            b']' if !batches.is_empty() && is_space(between) => {
-                return is_space(&text[list + 1..]).then_some(batches);
+            b']' if !places.is_empty() && is_space(between) => {
+                return is_space(&text[list + 1..]).then_some(());
             }
             _ => return None,
         }
     }
 }
 
-/// The events of the list that begins at `list`, and where it ends.
+/// Finds the events of the list that begins at `list`; returns where it ends.
 fn scan_events(
-    text: &Bytes,
+    text: &[u8],
     list: usize,
-    first: u64,
     brackets: &mut Brackets<'_>,
-) -> Option<(Vec<Event>, usize)> {
-    let mut events = Vec::new();
+    spans: &mut Spans,
+) -> Option<usize> {
     let mut end = list;
+    let mut count = 0;
     loop {
         let start = brackets.next()?;
         let between = &text[end + 1..start];
         match text[start] {
-            b'{' if events.is_empty() && is_space(between) => {}
-            b'{' if !events.is_empty() && is_comma(between) => {}
-            b']' if !events.is_empty() && is_space(between) => return Some((events, start)),
+            b'{' if count == 0 && is_space(between) => {}
+            b'{' if count > 0 && is_comma(between) => {}
+            b']' if count > 0 && is_space(between) => return Some(start),
             _ => return None,
         }
         let mut depth = 1_usize;
@@ -65,50 +66,54 @@ fn scan_events(
                 _ => depth -= 1,
             }
         }
-        let event = text.slice(start..=end);
-        if events.is_empty() {
-            // Events of one batch are much alike; a peer whose events aren't gets no more memory
-            // for that than a little.
-            let likely = (text.len() - start) / (event.len() + 1);
-            events = Vec::with_capacity(likely.clamp(1, 256));
+        // Events of one batch are much alike; a peer whose events aren't gets no more memory for
+        // that than a little.
+        if count == 0 && text.len() - end > end - start {
+            spans.reserve(((text.len() - start) / (end + 2 - start)).min(256));
         }
-        events.push(Event::json(event, offset_of(first, events.len())));
-    }
-}
-
-/// The offset of an event by its place in its batch.
-pub(super) fn offset_of(first: u64, index: usize) -> u64 {
-    match first {
-        0 => 0,
-        first => first.saturating_add(index as u64),
+        // The text is no longer than 32 bits.
+        spans.push(Span { start: start as u32, end: end as u32 + 1 });
+        count += 1;
     }
 }
 
 /// The two numbers before a list of events; a comma before them where something came before.
-fn head(text: &[u8], comma: bool) -> Option<(u32, u64)> {
-    let mut fields = text.split(|byte| *byte == b',');
-    if comma && !is_space(fields.next()?) {
-        return None;
+fn head(mut text: &[u8], comma: bool) -> Option<(u32, u64)> {
+    if comma {
+        text = after_comma(text)?;
     }
-    let subscription = u32::try_from(number(fields.next()?)?).ok()?;
-    let first = number(fields.next()?)?;
-    (is_space(fields.next()?) && fields.next().is_none()).then_some((subscription, first))
+    let (subscription, text) = number(text)?;
+    let (first, text) = number(after_comma(text)?)?;
+    let subscription = u32::try_from(subscription).ok()?;
+    is_space(after_comma(text)?).then_some((subscription, first))
 }
 
-/// A whole number as JSON writes it, with nothing around it but white space.
-fn number(mut text: &[u8]) -> Option<u64> {
-    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..]
-    | [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text
-    {
+fn after_comma(text: &[u8]) -> Option<&[u8]> {
+    skip_space(text).strip_prefix(b",")
+}
+
+/// A whole number as JSON writes it, and what follows. Longer ones than offsets may be are left to
+/// the parser.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    const MOST_DIGITS: usize = 16;
+    let text = skip_space(text);
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(count);
+    match digits {
+        [] | [b'0', _, ..] => None,
+        _ if count > MOST_DIGITS => None,
+        _ => {
+            let add = |number, digit: &u8| number * 10 + u64::from(digit - b'0');
+            Some((digits.iter().fold(0, add), rest))
+        }
+    }
+}
+
+fn skip_space(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = text {
         text = rest;
     }
-    match text {
-        [] | [b'0', _, ..] => None,
-        digits => digits.iter().try_fold(0_u64, |number, digit| {
-            let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
-            number.checked_mul(10)?.checked_add(u64::from(digit))
-        }),
-    }
+    text
 }
 
 fn is_comma(text: &[u8]) -> bool {
@@ -116,12 +121,11 @@ fn is_comma(text: &[u8]) -> bool {
     if text == b"," {
         return true;
     }
-    let mut halves = text.splitn(2, |byte| *byte == b',');
-    halves.next().is_some_and(is_space) && halves.next().is_some_and(is_space)
+    after_comma(text).is_some_and(is_space)
 }
 
 fn is_space(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+    skip_space(text).is_empty()
 }
 
 #[cfg(test)]
@@ -137,12 +141,14 @@ mod tests {
             r#"{"a":"\"}","b":"\\"}"#,
             r#"{"\u007b":"\\\"{"}"#,
         ] {
-            let text = Bytes::from(format!("[ 3 , 7,[{event} , {{}}],4,0,[{{}}] ]\n"));
-            let batches = scan(&text).unwrap();
-            assert_eq!(batches.len(), 2);
-            assert_eq!(batches[0].events[0].raw(), event.as_bytes());
-            assert_eq!(batches[0].events[1].offset(), Some(8));
-            assert_eq!((batches[1].subscription, batches[1].first), (4, 0));
+            let text = format!("[ 3 , 7,[{event} , {{}}],4,0,[{{}}] ]\n");
+            let mut places = Places::new();
+            assert!(scan(text.as_bytes(), &mut places));
+            let spans = &places[0].spans;
+            assert_eq!(&text[spans[0].start as usize..spans[0].end as usize], event);
+            assert_eq!((places.len(), spans.len()), (2, 2));
+            assert_eq!((places[0].subscription, places[0].first), (3, 7));
+            assert_eq!((places[1].subscription, places[1].first), (4, 0));
         }
     }
 
@@ -171,7 +177,7 @@ mod tests {
             "{}",
             "[1,2,[{\"a\\\"}]]",
         ] {
-            assert_eq!(scan(&Bytes::from_static(text.as_bytes())), None, "{text}");
+            assert!(!scan(text.as_bytes(), &mut Places::new()), "{text}");
         }
     }
 }

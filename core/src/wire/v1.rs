@@ -1,16 +1,13 @@
-//! Frames of `staywire.v1`: one JSON object `{"type", "data", "id"?, "room"?}`, or an array of
-//! batches.
+//! Frames of `staywire.v1` that are one JSON object: `{"type", "data", "id"?, "room"?}`.
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::control::{
     Bound, ErrorData, Gap, Goaway, Hello, Join, Leave, Publish, Refused, Welcome,
 };
-use super::data::{self, Batch};
 use super::error::{WireError, shorten};
 
 /// The WebSocket subprotocol.
@@ -52,8 +49,6 @@ pub enum ServerFrame<'a> {
         id: Option<u32>,
         error: ErrorData<'a>,
     },
-    /// Events and frames in batches.
-    Batches(Vec<Batch>),
     /// A frame of a type that this version doesn't know.
     Other {
         kind: Cow<'a, str>,
@@ -90,16 +85,8 @@ pub enum ClientFrame<'a> {
 }
 
 impl<'a> ServerFrame<'a> {
-    /// Reads a text frame.
-    pub fn decode(text: &'a Bytes) -> Result<Self, WireError> {
-        if first_byte(text) == Some(b'[') {
-            return data::decode(text).map(Self::Batches);
-        }
-        Self::decode_object(text)
-    }
-
     /// Reads a frame that is an object: a whole text frame, or one out of a batch.
-    pub fn decode_object(text: &'a [u8]) -> Result<Self, WireError> {
+    pub fn decode(text: &'a [u8]) -> Result<Self, WireError> {
         let envelope = envelope(text)?;
         let control = Control(&envelope);
         Ok(match &*envelope.kind {
@@ -197,6 +184,11 @@ fn envelope(text: &[u8]) -> Result<Envelope<'_>, WireError> {
     })
 }
 
+/// Whether a text frame is an array, and so one of batches.
+pub(crate) fn is_batches(text: &[u8]) -> bool {
+    first_byte(text) == Some(b'[')
+}
+
 fn first_byte(text: &[u8]) -> Option<u8> {
     text.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
@@ -240,12 +232,10 @@ mod tests {
 
     #[test]
     fn unknown_types_and_fields_are_no_errors() {
-        let text = Bytes::from_static(br#"{"type":"tomorrow","data":{},"more":[1]}"#);
-        assert!(matches!(ServerFrame::decode(&text), Ok(ServerFrame::Other { .. })));
-        let text = Bytes::from_static(
-            br#"{"type":"goaway","data":{"reason":"drain","reconnect_after_ms":5,"x":1}}"#,
-        );
-        assert!(matches!(ServerFrame::decode(&text), Ok(ServerFrame::Goaway(_))));
+        let text = br#"{"type":"tomorrow","data":{},"more":[1]}"#;
+        assert!(matches!(ServerFrame::decode(text), Ok(ServerFrame::Other { .. })));
+        let text = br#"{"type":"goaway","data":{"reason":"drain","reconnect_after_ms":5,"x":1}}"#;
+        assert!(matches!(ServerFrame::decode(text), Ok(ServerFrame::Goaway(_))));
     }
 
     #[test]
@@ -258,8 +248,7 @@ mod tests {
             (r#"{"type":"a""#, "line 1, column"),
             ("\u{7}", "not JSON"),
         ] {
-            let text = Bytes::from_static(text.as_bytes());
-            let error = ServerFrame::decode(&text).unwrap_err().to_string();
+            let error = ServerFrame::decode(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

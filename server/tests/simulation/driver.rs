@@ -197,7 +197,7 @@ impl World {
                 self.trace.mix(self.now, packet.bytes());
                 self.trace.line(self.now, format_args!("client {client} {link:?} <- {packet:?}"));
                 self.with(client, |sim, now, _| match packet {
-                    Packet::Text(text) => sim.conn.handle_text(link, &Bytes::from(text), now),
+                    Packet::Text(text) => sim.conn.handle_text(link, Bytes::from(text), now),
                     Packet::Binary(bytes) => sim.conn.handle_binary(link, &bytes, now),
                     Packet::Close(_) => {}
                 });

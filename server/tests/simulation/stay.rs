@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use staywire::connection::{Bounds, Item, RoomQueue, Taken};
 use staywire::engine::{From, Gap, GapReason, RoomId};
-use staywire::wire::Event;
+use staywire::wire::Events;
 
 use crate::model::{Truth, uid_of};
 
@@ -115,11 +115,7 @@ impl Stay {
     }
 
     /// Queues events; the position to go on from if they don't fit.
-    pub(crate) fn events(
-        &mut self,
-        epoch: &Arc<str>,
-        events: Vec<Event>,
-    ) -> Option<(Arc<str>, u64)> {
+    pub(crate) fn events(&mut self, epoch: &Arc<str>, events: Events) -> Option<(Arc<str>, u64)> {
         let back_to = self.queue.push(epoch, events);
         self.overflows += u64::from(back_to.is_some());
         back_to
@@ -154,8 +150,8 @@ impl Stay {
     pub(crate) fn take(&mut self, truth: &Truth, violations: &mut Vec<String>) -> bool {
         loop {
             match self.queue.take() {
-                Taken::Item(Item::Events { epoch, events }) => {
-                    for event in events {
+                Taken::Item(Item::Events { epoch, rows }) => {
+                    for event in rows.into_iter().flatten() {
                         let text = String::from_utf8_lossy(event.raw());
                         let uid = uid_of(&text).unwrap_or(0);
                         let offset = event.offset().unwrap_or(0);
