@@ -20,7 +20,8 @@ pub enum ClientEvent {
     Gap(Gap),
     /// The server sent something that can't be read.
     Unreadable(WireError),
-    /// The server refused the connection, or said why it ends it.
+    /// The server refused the connection, or something that was sent without asking for an answer,
+    /// or it said why it ends the connection.
     ServerError(Refusal),
 }
 

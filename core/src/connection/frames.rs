@@ -40,8 +40,8 @@ impl Connection {
     fn handle_object(&mut self, link: LinkId, text: &Bytes, now: Now) -> Result<(), WireError> {
         match ServerFrame::decode(text)? {
             ServerFrame::Welcome(welcome) => {
-                if let Some(most) = welcome.max_frame_bytes {
-                    self.max_frame_bytes = usize::try_from(most).unwrap_or(usize::MAX);
+                if let (Some(most), Some(known)) = (welcome.max_frame_bytes, self.link(link)) {
+                    known.max_frame_bytes = usize::try_from(most).unwrap_or(usize::MAX);
                 }
                 // A space can't be in either name's neighbour: tenants have none.
                 let identity = format!("{} {}", welcome.tenant, welcome.subject);
@@ -170,7 +170,7 @@ impl Connection {
 
     fn server_error(&mut self, link: LinkId, error: &ErrorData<'_>) {
         let refusal = Refusal::from(error);
-        if let Some(known) = self.links.iter_mut().find(|known| known.id == link) {
+        if let Some(known) = self.link(link) {
             known.last_error = Some(refusal.clone());
         }
         self.notify(Notice::ServerError { refusal });

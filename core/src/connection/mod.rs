@@ -36,8 +36,10 @@ struct Pending {
 struct LinkState {
     id: LinkId,
     wire: Wire,
-    /// The last `error` without an id: the reason of the close that follows it.
+    /// What came last, if it was an `error` without an id: the reason of the close that follows.
     last_error: Option<Refusal>,
+    /// The largest frame that the server takes.
+    max_frame_bytes: usize,
 }
 
 /// A client connection without I/O. See the [module documentation](self).
@@ -53,9 +55,7 @@ pub struct Connection {
     pending: VecDeque<Pending>,
     /// What the next failing room was refused with.
     refusal: Option<Refusal>,
-    /// The largest frame that the server takes.
-    max_frame_bytes: usize,
-    /// Calls and publishes that turned out larger.
+    /// Calls and publishes that turned out larger than the server takes.
     too_large: Vec<u32>,
 }
 
@@ -70,7 +70,6 @@ impl Connection {
             rooms: Vec::new(),
             pending: VecDeque::new(),
             refusal: None,
-            max_frame_bytes: usize::MAX,
             too_large: Vec::new(),
         }
     }
@@ -207,7 +206,12 @@ impl Connection {
     /// See [`Engine::handle_opened`].
     pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
         if self.has_link(link) {
-            self.links.push(LinkState { id: link, wire, last_error: None });
+            self.links.push(LinkState {
+                id: link,
+                wire,
+                last_error: None,
+                max_frame_bytes: usize::MAX,
+            });
         }
         self.engine.handle_opened(link, wire, now);
         self.drain();
@@ -266,10 +270,9 @@ impl Connection {
 
     /// A text message arrived.
     pub fn handle_text(&mut self, link: LinkId, text: Bytes, now: Now) {
-        let Some(wire) = self.wire_of(link) else {
+        let Some(wire) = self.hear(link, now) else {
             return;
         };
-        self.engine.handle_heard(link, now);
         match wire {
             Wire::Plain => match plain::decode(&text) {
                 Ok(event) => self.unplaced(event),
@@ -284,10 +287,9 @@ impl Connection {
 
     /// A binary message arrived.
     pub fn handle_binary(&mut self, link: LinkId, frame: &Bytes, now: Now) {
-        let Some(wire) = self.wire_of(link) else {
+        let Some(wire) = self.hear(link, now) else {
             return;
         };
-        self.engine.handle_heard(link, now);
         match wire {
             Wire::Plain => {
                 let reason = "it is binary, and plain events are text".to_owned();
@@ -370,8 +372,17 @@ impl Connection {
         self.links.retain(|known| known.id != link);
     }
 
-    fn wire_of(&self, link: LinkId) -> Option<Wire> {
-        self.links.iter().find(|known| known.id == link).map(|known| known.wire)
+    /// Takes note that a link brought something; how to read it.
+    fn hear(&mut self, link: LinkId, now: Now) -> Option<Wire> {
+        let known = self.link(link)?;
+        known.last_error = None;
+        let wire = known.wire;
+        self.engine.handle_heard(link, now);
+        Some(wire)
+    }
+
+    fn link(&mut self, link: LinkId) -> Option<&mut LinkState> {
+        self.links.iter_mut().find(|known| known.id == link)
     }
 }
 

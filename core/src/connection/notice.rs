@@ -146,7 +146,8 @@ pub enum Notice {
         /// What was wrong.
         error: WireError,
     },
-    /// The server refused the connection, or said why it is going to end it.
+    /// The server refused the connection, or something that asks for no answer, or it said why it
+    /// is going to end the connection.
     ServerError {
         /// Its words.
         refusal: Refusal,

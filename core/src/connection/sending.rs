@@ -120,7 +120,8 @@ impl Connection {
             Message::Text(text) => text.len(),
             Message::Binary(bytes) => bytes.len(),
         };
-        if size <= self.max_frame_bytes {
+        let most = self.link(link).map_or(usize::MAX, |known| known.max_frame_bytes);
+        if size <= most {
             self.actions.push_back(Action::Transmit { link, message });
             return;
         }
@@ -128,8 +129,7 @@ impl Connection {
         let refusal = Refusal {
             code: "too_large".to_owned(),
             message: format!(
-                "it makes a frame of {size} bytes, and the server takes {} at most; send less",
-                self.max_frame_bytes
+                "it makes a frame of {size} bytes, and the server takes {most} at most; send less"
             ),
             retry_after: None,
         };

@@ -160,6 +160,10 @@ impl<N: Name> Engine<N> {
             return None;
         };
         entry.subscriptions.retain(|known| known.id != subscription);
+        // Whoever took its place answers for the room now.
+        if entry.role == Role::Retiring {
+            return None;
+        }
         self.unsubscribe_everywhere(id);
         match retry_after {
             Some(wait) => {

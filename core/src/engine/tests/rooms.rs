@@ -121,6 +121,22 @@ fn a_refused_room_ends_and_one_refused_for_a_while_is_asked_again() {
 }
 
 #[test]
+fn a_link_that_was_replaced_has_no_say_in_a_room() {
+    let mut bench = Bench::connected();
+    let room = bench.join(From::Tip);
+    bench.bind(FIRST, 1, "a", 0, 0);
+    // An answer that is still to come keeps the old link.
+    bench.act(|engine, now| engine.call(false, None, now)).expect("there is room");
+    bench.goaway(FIRST);
+    bench.greet(SECOND);
+    bench.bind(SECOND, 2, "a", 0, 0);
+    bench.take();
+    bench.act(|engine, now| engine.handle_refused(FIRST, 1, None, now));
+    assert_eq!(bench.take(), []);
+    assert_eq!(bench.data(SECOND, 2, 1, 1), Verdict::Deliver { room, skip: 0, gap: None });
+}
+
+#[test]
 fn a_slow_application_goes_on_where_it_stopped() {
     let mut bench = Bench::connected();
     let room = bench.join(From::Tip);
