@@ -15,4 +15,5 @@ mod plain;
 mod refresh;
 mod rooms;
 mod support;
+mod tls;
 mod upgrade;
