@@ -47,6 +47,20 @@ fn examples() -> Vec<Value> {
         json!({"type": "notification", "data": {
             "id": "n1", "title": "Done", "body": "Your site is ready.", "level": "success",
             "timestamp": TIME}}),
+        json!({"type": "presence", "data": {
+            "user": "ada", "state": "here", "devices": 2, "timestamp": TIME}}),
+        json!({"type": "typing", "data": {"user": "ada", "typing": true}}),
+        json!({"type": "task:updated", "data": {
+            "task_id": "t1", "kind": "answer", "state": "queued", "progress": 40,
+            "message": "Trying again", "attempt": 2, "max_attempts": 3, "retry_at": TIME,
+            "error": {"code": "OVERLOADED", "message": "busy", "retry_available": true},
+            "result": {"text": "half"}, "created_at": TIME, "updated_at": TIME}}),
+        json!({"type": "task:partial", "data": {
+            "task_id": "t1", "index": 3, "data": {"token": " so"}}}),
+        json!({"type": "dashboard:updated", "data": {
+            "dashboard_id": "server",
+            "tiles": [{"tile_id": "links", "value": 12, "points": [[1_765_432_100_000_u64, 12.0]]}],
+            "timestamp": TIME}}),
     ]
 }
 
@@ -210,7 +224,7 @@ fn a_missing_field_is_named() {
 
 #[test]
 fn every_required_field_is_missed_by_name() {
-    let optional = ["step_id", "sql", "chartConfig"];
+    let optional = ["step_id", "sql", "chartConfig", "retry_at", "error", "result"];
     for frame in examples() {
         let (kind, fields) = (frame["type"].as_str().unwrap(), frame["data"].as_object().unwrap());
         for name in fields.keys() {

@@ -80,6 +80,15 @@ fn every_field_of_the_conventions_is_there_and_no_other() {
         ("error", "code message retry_after_ms?"),
         ("chat:message", "id user text timestamp"),
         ("notification", "id title body level timestamp"),
+        ("presence", "user state devices timestamp"),
+        ("typing", "user typing"),
+        (
+            "task:updated",
+            "task_id kind state progress message attempt max_attempts retry_at? error? result? \
+             created_at updated_at",
+        ),
+        ("task:partial", "task_id index data"),
+        ("dashboard:updated", "dashboard_id tiles timestamp"),
     ] {
         let reference = schema["events"][kind]["$ref"].as_str().unwrap();
         let data = schema.pointer(&reference[1..]).unwrap();
@@ -108,6 +117,8 @@ fn open_values_offer_the_known_ones() {
         ("StepStatus", json!(["pending", "in_progress", "completed", "failed"])),
         ("CompletedStatus", json!(["completed", "failed"])),
         ("NotificationLevel", json!(["info", "success", "warning", "error"])),
+        ("PresenceState", json!(["here", "gone"])),
+        ("TaskState", json!(["queued", "running", "done", "failed", "cancelled"])),
     ] {
         let branches = &schema["$defs"][name]["anyOf"];
         assert_eq!(branches[0]["enum"], values);

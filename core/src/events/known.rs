@@ -6,9 +6,10 @@
 use serde_json::value::RawValue;
 
 use super::{
-    AiComplete, AiError, AiToken, ChatMessage, Connected, DecodeError, EncodeError, EventData,
-    GenerationCompleted, GenerationError, GenerationStarted, GenerationStep, Heartbeat,
-    Notification, PreviewError, PreviewUpdated, Stats, decode, encode,
+    AiComplete, AiError, AiToken, ChatMessage, Connected, DashboardUpdated, DecodeError,
+    EncodeError, EventData, GenerationCompleted, GenerationError, GenerationStarted,
+    GenerationStep, Heartbeat, Notification, Presence, PreviewError, PreviewUpdated, Stats,
+    TaskPartial, TaskUpdated, Typing, decode, encode,
 };
 
 macro_rules! known_events {
@@ -121,4 +122,9 @@ known_events! {
     AiError = "error",
     ChatMessage = "chat:message",
     Notification = "notification",
+    Presence = "presence",
+    Typing = "typing",
+    TaskUpdated = "task:updated",
+    TaskPartial = "task:partial",
+    DashboardUpdated = "dashboard:updated",
 }

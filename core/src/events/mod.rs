@@ -49,22 +49,26 @@
 
 mod ai;
 mod chat;
+mod dashboard;
 mod error;
 mod generation;
 mod known;
 mod notification;
 mod number;
 mod open_enum;
+mod presence;
 mod preview;
 #[cfg(feature = "schema")]
 mod schema;
 mod system;
+mod task;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 pub use ai::{AiComplete, AiError, AiToken};
 pub use chat::ChatMessage;
+pub use dashboard::{DashboardUpdated, TileUpdate};
 pub use error::{DecodeError, EncodeError};
 pub use generation::{
     CompletedStatus, GenerationCompleted, GenerationError, GenerationStarted, GenerationStep,
@@ -72,10 +76,12 @@ pub use generation::{
 };
 pub use known::KnownEvent;
 pub use notification::{Notification, NotificationLevel};
+pub use presence::{Presence, PresenceState, Typing};
 pub use preview::{PreviewError, PreviewUpdated};
 #[cfg(feature = "schema")]
 pub use schema::schema;
 pub use system::{Connected, Heartbeat, Stats};
+pub use task::{TaskError, TaskPartial, TaskState, TaskUpdated};
 
 /// The data of one type of event, ours or yours.
 pub trait EventData: Serialize + DeserializeOwned {
