@@ -24,6 +24,7 @@
 //! | [`engine`] | the whole behaviour, as one state machine over numbers | `alloc` |
 //! | [`wire`] | frames: bytes to envelopes and back | feature `wire` |
 //! | [`events`] | the schema of known events | feature `wire` |
+//! | [`folds`] | what streams of events come to: answers, generations, tasks, dashboards, people | feature `wire` |
 //! | [`connection`] | engine, codecs and payloads put together, without I/O | feature `wire` |
 //! | [`Client`] | the client on tokio | feature `client` (default) |
 //!
@@ -41,6 +42,8 @@ mod driver;
 pub mod engine;
 #[cfg(feature = "wire")]
 pub mod events;
+#[cfg(feature = "wire")]
+pub mod folds;
 #[cfg(feature = "wire")]
 pub mod wire;
 

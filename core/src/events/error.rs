@@ -3,6 +3,7 @@
 //! The texts name the event and the place, and never quote more than a little of the data, which
 //! may be large or private.
 
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::EventData;
@@ -92,20 +93,24 @@ impl DecodeError {
 
     /// Reads the data once more to learn where it is wrong: keeping track of the path costs time,
     /// which only the rare failure should pay.
-    pub(super) fn explain<E: EventData>(data: &str, error: &serde_json::Error) -> Self {
+    pub(super) fn explain<T: DeserializeOwned>(
+        event: &str,
+        data: &str,
+        error: &serde_json::Error,
+    ) -> Self {
         if error.classify() != Category::Data {
-            return Self::not_json(E::TYPE, error);
+            return Self::not_json(event, error);
         }
         let mut reader = serde_json::Deserializer::from_str(data);
-        match serde_path_to_error::deserialize::<_, E>(&mut reader) {
-            Ok(_) => Self::wrong(E::TYPE, String::new(), error),
+        match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+            Ok(_) => Self::wrong(event, String::new(), error),
             Err(tracked) => {
                 // A path without segments reads ".".
                 let path = match tracked.path().iter().next() {
                     Some(_) => tracked.path().to_string(),
                     None => String::new(),
                 };
-                Self::wrong(E::TYPE, path, tracked.inner())
+                Self::wrong(event, path, tracked.inner())
             }
         }
     }

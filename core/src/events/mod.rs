@@ -91,7 +91,12 @@ pub trait EventData: Serialize + DeserializeOwned {
 
 /// Reads the data of an event whose type is known to the caller.
 pub fn decode<E: EventData>(data: &str) -> Result<E, DecodeError> {
-    serde_json::from_str(data).map_err(|error| DecodeError::explain::<E>(data, &error))
+    decode_as(E::TYPE, data)
+}
+
+/// Reads any data, whose name in errors is `what`.
+pub(crate) fn decode_as<T: DeserializeOwned>(what: &str, data: &str) -> Result<T, DecodeError> {
+    serde_json::from_str(data).map_err(|error| DecodeError::explain::<T>(what, data, &error))
 }
 
 /// Writes the data of an event as JSON, ready to be put into a frame.
