@@ -50,7 +50,7 @@ pub mod wire;
 #[cfg(feature = "client")]
 pub use client::*;
 #[cfg(feature = "wire")]
-pub use connection::Refusal;
+pub use connection::{Identity, Refusal};
 #[cfg(feature = "client")]
 pub use driver::UrlError;
 pub use engine::{Cause, Gap, GapReason, OnOverflow, ProtocolChoice, State};

@@ -47,6 +47,7 @@ fn examples() -> Vec<Value> {
         json!({"type": "notification", "data": {
             "id": "n1", "title": "Done", "body": "Your site is ready.", "level": "success",
             "timestamp": TIME}}),
+        json!({"type": "notification:read", "data": {"ids": ["n1", "n2"], "timestamp": TIME}}),
         json!({"type": "presence", "data": {
             "user": "ada", "state": "here", "devices": 2, "timestamp": TIME}}),
         json!({"type": "typing", "data": {"user": "ada", "typing": true}}),

@@ -7,7 +7,8 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde_json::{Value, json};
 use staywire::folds::{
-    AnswerState, DashboardState, Fold, GenerationState, GenerationStatus, People, TaskProgress,
+    AnswerState, DashboardState, Fold, GenerationState, GenerationStatus, Inbox, People,
+    TaskProgress,
 };
 
 const TIME: &str = "2026-11-22T09:30:00.123Z";
@@ -180,6 +181,25 @@ fn people_come_write_and_go() {
     assert_eq!((people.users["ada"].devices, people.users["ada"].typing), (2, true));
     let (kind, data) = typing("bob", true);
     assert!(!people.apply(kind, &data.to_string()).unwrap(), "who is gone writes nothing");
+}
+
+#[test]
+fn notices_are_read_on_all_devices() {
+    let notice = |id: &str| {
+        let data = json!({"id": id, "title": "T", "body": "", "level": "info", "timestamp": TIME});
+        ("notification", data)
+    };
+    let read = |ids: &[&str]| ("notification:read", json!({"ids": ids, "timestamp": TIME}));
+    let events = vec![notice("a"), notice("b"), read(&["a", "x"]), notice("c")];
+    let mut inbox: Inbox = folded(&json!({"notices": []}), &events);
+    let unread: Vec<_> = inbox.unread().map(|notice| notice.notification.id.as_str()).collect();
+    assert_eq!(unread, ["b", "c"]);
+    let (kind, data) = read(&["a"]);
+    assert!(!inbox.apply(kind, &data.to_string()).unwrap(), "it was read already");
+    for number in 0..300 {
+        fold(&mut inbox, &[notice(&number.to_string())]);
+    }
+    assert_eq!(inbox.notices.len(), Inbox::MOST_NOTICES);
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn every_field_of_the_conventions_is_there_and_no_other() {
         ("error", "code message retry_after_ms?"),
         ("chat:message", "id user text timestamp"),
         ("notification", "id title body level timestamp"),
+        ("notification:read", "ids timestamp"),
         ("presence", "user state devices timestamp"),
         ("typing", "user typing"),
         (

@@ -167,6 +167,8 @@ impl Runner {
 
     fn write_notice(&self, notice: Notice, out: &mut Vec<Value>) {
         out.push(match notice {
+            // What a client makes of its own name is its own affair.
+            Notice::Greeted(_) => return,
             // When the next attempt starts is drawn by lot.
             Notice::State { state, cause } => {
                 json!({"state": {"is": state_name(state), "cause": cause.code()}})

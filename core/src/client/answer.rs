@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{AskError, CallError};
+use super::error::{CallError, StartError};
 use super::room::{Room, RoomEvent};
 use super::{CallOptions, Client, JoinFrom};
 use crate::engine::Gap;
@@ -66,7 +66,7 @@ pub(super) async fn ask(
     client: &Client,
     prompt: &str,
     options: AskOptions,
-) -> Result<Answer, AskError> {
+) -> Result<Answer, StartError> {
     let session_id = options.session_id.as_deref();
     let asked: Asked = client.call("ai.ask", &Ask { prompt, session_id }).await?;
     // The answer may have begun already: its first event follows this place.

@@ -189,11 +189,11 @@ impl ClientBuilder {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (state, watch) = watch::channel(State::Idle);
         let clock = Clock::new();
-        let weak = commands.downgrade();
+        let (identity, told) = watch::channel(None);
         let fixed = self.source.as_ref().and_then(Source::fixed);
-        let dispatcher = Dispatcher::new(weak, self.source, state, self.queue);
+        let dispatcher = Dispatcher::new(self.source, state, identity, self.queue);
         runtime.spawn(driver::run(dispatcher, receiver, connection, dial, clock, fixed));
-        Ok(Client::new(commands, watch, clock, self.queue))
+        Ok(Client::new(commands, (watch, told), clock, self.queue))
     }
 }
 

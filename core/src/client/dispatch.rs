@@ -11,13 +11,13 @@ use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::JoinFrom;
 use super::error::{CallError, JoinError, PublishError, SendError};
 use super::events::ClientEvent;
 use super::queue::{EventQueue, SharedRoomQueue};
 use super::room::Room;
 use super::token::Source;
-use crate::connection::{Body, Bounds, Connection, Notice, Refusal, RoomQueue};
+use super::{Client, JoinFrom};
+use crate::connection::{Body, Bounds, Connection, Identity, Notice, Refusal, RoomQueue};
 use crate::driver::{App, Credential, ProviderError};
 use crate::engine::{
     CallFailure, From, Now, OutboxFull, PublishFailure, RoomFailure, RoomId, State, Time,
@@ -37,6 +37,7 @@ pub(super) enum Command {
         key: u64,
         name: String,
         from: JoinFrom,
+        client: Client,
         joined: oneshot::Sender<Result<Room, JoinError>>,
     },
     Leave {
@@ -132,9 +133,9 @@ enum Keyed {
 }
 
 pub(super) struct Dispatcher {
-    commands: mpsc::WeakUnboundedSender<Command>,
     source: Option<Source>,
     state: watch::Sender<State>,
+    identity: watch::Sender<Option<Identity>>,
     bounds: Bounds,
     /// A lookup for each frame: a tree of small numbers is faster than a keyed hash.
     rooms: BTreeMap<RoomId, JoinedRoom>,
@@ -145,15 +146,15 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(
-        commands: mpsc::WeakUnboundedSender<Command>,
         source: Option<Source>,
         state: watch::Sender<State>,
+        identity: watch::Sender<Option<Identity>>,
         bounds: Bounds,
     ) -> Self {
         Self {
-            commands,
             source,
             state,
+            identity,
             bounds,
             rooms: BTreeMap::new(),
             waiters: HashMap::new(),
@@ -166,6 +167,7 @@ impl Dispatcher {
         &mut self,
         (key, name): (u64, String),
         from: JoinFrom,
+        client: Client,
         joined: oneshot::Sender<Result<Room, JoinError>>,
         connection: &mut Connection,
         now: Now,
@@ -175,11 +177,10 @@ impl Dispatcher {
             JoinFrom::History(most) => From::History(most),
             JoinFrom::Position { epoch, offset } => From::Position { epoch: epoch.into(), offset },
         };
-        let Some(commands) = self.commands.upgrade() else { return };
         match connection.join(&name, from, now) {
             Ok(id) => {
                 let queue = SharedRoomQueue::new(self.bounds);
-                let room = Room::new(id, name, commands, queue.clone());
+                let room = Room::new(id, name, client, queue.clone());
                 self.keys.insert(key, Keyed::Room(id));
                 self.rooms
                     .insert(id, JoinedRoom { queue, waiter: Some(Joining { key, room, joined }) });
@@ -315,8 +316,8 @@ impl App for Dispatcher {
                     self.subscribers.push(queue);
                 }
             }
-            Command::Join { key, name, from, joined } => {
-                self.join((key, name), from, joined, connection, now);
+            Command::Join { key, name, from, client, joined } => {
+                self.join((key, name), from, client, joined, connection, now);
             }
             Command::Leave { room } => {
                 self.rooms.remove(&room);
@@ -360,6 +361,14 @@ impl App for Dispatcher {
     fn notice(&mut self, notice: Notice, connection: &mut Connection, _now: Now) {
         match notice {
             Notice::State { state, .. } => self.show(state),
+            Notice::Greeted(identity) => {
+                // A later link with another identity closes the client.
+                self.identity.send_if_modified(|told| {
+                    let first = told.is_none();
+                    told.get_or_insert(identity);
+                    first
+                });
+            }
             Notice::Joined { room, epoch, offset } => {
                 let Some(joined) = self.rooms.get_mut(&room) else { return };
                 joined.queue.fill(|queue| queue.begin(epoch, offset));

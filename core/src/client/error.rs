@@ -154,13 +154,13 @@ pub enum SendError {
     Encode(String),
 }
 
-/// Why there is no answer of the AI.
+/// Why an answer, a generation or a task can't be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// The question wasn't taken.
+pub enum StartError {
+    /// The server didn't take it, or can't be asked.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The answer's room can't be joined.
+    /// Its room can't be joined.
     #[error(transparent)]
     Join(#[from] JoinError),
 }

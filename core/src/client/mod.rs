@@ -5,9 +5,13 @@ mod builder;
 mod dispatch;
 mod error;
 mod events;
+mod generation;
+mod live;
 mod queue;
 mod room;
+mod services;
 mod state;
+mod task;
 mod token;
 
 use std::sync::Arc;
@@ -22,14 +26,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use answer::{Answer, AnswerEvent, AskOptions};
 pub use builder::ClientBuilder;
 pub use error::{
-    AskError, BuildError, CallError, ConnectError, JoinError, PublishError, SendError,
+    BuildError, CallError, ConnectError, JoinError, PublishError, SendError, StartError,
 };
 pub use events::{ClientEvent, Events};
+pub use generation::{GenerateOptions, Generation};
+pub use live::{LiveEvent, LiveRoom};
 pub use room::{Room, RoomEvent};
+pub use services::{HistoryPage, PastEvent};
 pub use state::StateWatch;
+pub use task::Task;
 pub use token::{Token, TokenSource};
 
-use crate::connection::{Body, Bounds};
+use crate::connection::{Body, Bounds, Identity};
 use crate::engine::State;
 use crate::wire::control::Published;
 use dispatch::{Command, Request};
@@ -97,6 +105,7 @@ impl Default for CallOptions {
 pub struct Client {
     commands: mpsc::UnboundedSender<Command>,
     state: watch::Receiver<State>,
+    identity: watch::Receiver<Option<Identity>>,
     shared: Arc<Shared>,
 }
 
@@ -116,11 +125,12 @@ impl Client {
 
     fn new(
         commands: mpsc::UnboundedSender<Command>,
-        state: watch::Receiver<State>,
+        (state, identity): (watch::Receiver<State>, watch::Receiver<Option<Identity>>),
         clock: crate::driver::Clock,
         queue: Bounds,
     ) -> Self {
-        Self { commands, state, shared: Arc::new(Shared { clock, queue, keys: AtomicU64::new(0) }) }
+        let shared = Arc::new(Shared { clock, queue, keys: AtomicU64::new(0) });
+        Self { commands, state, identity, shared }
     }
 
     /// Connects, and resolves when the connection is up for the first time.
@@ -146,6 +156,12 @@ impl Client {
         StateWatch::new(self.state.clone(), self.shared.clock)
     }
 
+    /// Who the server takes this client for, once it has greeted it; the same for good. A `plain`
+    /// server says nothing of the kind.
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity.borrow().clone()
+    }
+
     /// Joins a room at its tip. See [`Client::join_from`].
     pub async fn join(&self, room: &str) -> Result<Room, JoinError> {
         self.join_from(room, JoinFrom::Tip).await
@@ -156,8 +172,8 @@ impl Client {
     ///
     /// It waits for a connection where there is none. Dropping the future leaves the room.
     pub async fn join_from(&self, room: &str, from: JoinFrom) -> Result<Room, JoinError> {
-        let name = room.to_owned();
-        self.request(|key, joined| Command::Join { key, name, from, joined })
+        let (name, client) = (room.to_owned(), self.clone());
+        self.request(|key, joined| Command::Join { key, name, from, client, joined })
             .await
             .unwrap_or(Err(JoinError::Closed))
     }
@@ -252,7 +268,7 @@ impl Client {
     }
 
     /// Asks the AI, and streams its answer. See [`Client::ask_with`].
-    pub async fn ask(&self, prompt: &str) -> Result<Answer, AskError> {
+    pub async fn ask(&self, prompt: &str) -> Result<Answer, StartError> {
         self.ask_with(prompt, AskOptions::default()).await
     }
 
@@ -260,7 +276,7 @@ impl Client {
     ///
     /// Dropping the future or the answer doesn't stop the AI, since other devices may be
     /// watching: [`Answer::cancel`] does.
-    pub async fn ask_with(&self, prompt: &str, options: AskOptions) -> Result<Answer, AskError> {
+    pub async fn ask_with(&self, prompt: &str, options: AskOptions) -> Result<Answer, StartError> {
         answer::ask(self, prompt, options).await
     }
 

@@ -6,13 +6,15 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 
 use super::dispatch::Command;
-use super::error::JoinError;
+use super::error::{CallError, JoinError};
+use super::live::LiveRoom;
 use super::queue::SharedRoomQueue;
+use super::{Client, HistoryPage};
 use crate::connection::{Item, Taken};
 use crate::engine::{Gap, RoomId};
+use crate::folds::People;
 use crate::wire::{self, Event, Events};
 
 /// What a room brings.
@@ -35,7 +37,7 @@ pub enum RoomEvent {
 pub struct Room {
     name: String,
     id: RoomId,
-    commands: mpsc::UnboundedSender<Command>,
+    client: Client,
     queue: SharedRoomQueue,
     /// What was taken from the queue together, and not yet by the application: a row of events,
     /// and those behind it.
@@ -46,13 +48,8 @@ pub struct Room {
 }
 
 impl Room {
-    pub(super) fn new(
-        id: RoomId,
-        name: String,
-        commands: mpsc::UnboundedSender<Command>,
-        queue: SharedRoomQueue,
-    ) -> Self {
-        Self { name, id, commands, queue, row: None, rows: Vec::new().into_iter(), position: None }
+    pub(super) fn new(id: RoomId, name: String, client: Client, queue: SharedRoomQueue) -> Self {
+        Self { name, id, client, queue, row: None, rows: Vec::new().into_iter(), position: None }
     }
 
     /// The name that it was joined by.
@@ -71,6 +68,16 @@ impl Room {
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<RoomEvent> {
         std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// A page of the room's past: at most `limit` events before the offset `before`, or the latest.
+    pub async fn history(&self, before: Option<u64>, limit: u32) -> Result<HistoryPage, CallError> {
+        self.client.history(&self.name, before, limit).await
+    }
+
+    /// Follows who is in this room, and who of them is writing; it begins with who is there now.
+    pub async fn presence(&self) -> Result<LiveRoom<People>, JoinError> {
+        self.client.presence(&self.name).await
     }
 
     /// Why the room ended; `None` while it has not.
@@ -114,7 +121,7 @@ impl Room {
                 }
                 Poll::Ready(Taken::Nothing) => return Poll::Ready(None),
                 Poll::Ready(Taken::CaughtUp) => {
-                    let _ = self.commands.send(Command::CaughtUp { room: self.id });
+                    self.client.command(Command::CaughtUp { room: self.id });
                 }
             }
         }
@@ -131,6 +138,6 @@ impl Stream for Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        let _ = self.commands.send(Command::Leave { room: self.id });
+        self.client.command(Command::Leave { room: self.id });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{Action, Connection, Notice, Refusal};
+use super::{Action, Connection, Identity, Notice, Refusal};
 use crate::engine::{
     Binding, DataFrame, Gap, GapReason, HeartbeatConfig, LinkId, Millis, Now, RoomId, Verdict,
     Welcome,
@@ -43,6 +43,10 @@ impl Connection {
                 if let (Some(most), Some(known)) = (welcome.max_frame_bytes, self.link(link)) {
                     known.max_frame_bytes = usize::try_from(most).unwrap_or(usize::MAX);
                 }
+                let told = Identity {
+                    tenant: welcome.tenant.clone().into_owned(),
+                    subject: welcome.subject.clone().into_owned(),
+                };
                 // A space can't be in either name's neighbour: tenants have none.
                 let identity = format!("{} {}", welcome.tenant, welcome.subject);
                 let welcome = Welcome {
@@ -56,6 +60,7 @@ impl Connection {
                     window: Millis(welcome.dedup_window_ms),
                     entries: welcome.dedup_entries,
                 };
+                self.notify(Notice::Greeted(told));
                 self.engine.handle_welcome(link, welcome, now);
             }
             ServerFrame::Joined(bound)

@@ -21,7 +21,7 @@ use crate::engine::{
     TokenAnswer, TokenRequest, TooMany, Wire,
 };
 use crate::wire::{WireError, binary, plain};
-pub use notice::{Action, Body, ClientIdentity, Message, Notice, Refusal};
+pub use notice::{Action, Body, ClientIdentity, Identity, Message, Notice, Refusal};
 pub use room_queue::{Bounds, Item, RoomQueue, Taken};
 
 #[derive(Debug)]

@@ -71,6 +71,8 @@ pub enum Notice {
         /// Why.
         cause: Cause,
     },
+    /// The server greeted a link, and said who it takes this client for: the same on every link.
+    Greeted(Identity),
     /// A join was answered: from here on nothing of the room is missed in silence.
     Joined {
         /// The room.
@@ -183,6 +185,15 @@ pub struct ClientIdentity {
     pub instance: String,
     /// What its publishes are numbered under. Must be unguessable.
     pub producer: String,
+}
+
+/// Who the server takes a client for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The tenant: whose users, rooms and limits are its own.
+    pub tenant: String,
+    /// The user.
+    pub subject: String,
 }
 
 /// The payload that a call, publish or event carries.

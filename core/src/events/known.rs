@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::{
     AiComplete, AiError, AiToken, ChatMessage, Connected, DashboardUpdated, DecodeError,
     EncodeError, EventData, GenerationCompleted, GenerationError, GenerationStarted,
-    GenerationStep, Heartbeat, Notification, Presence, PreviewError, PreviewUpdated, Stats,
-    TaskPartial, TaskUpdated, Typing, decode, encode,
+    GenerationStep, Heartbeat, Notification, NotificationRead, Presence, PreviewError,
+    PreviewUpdated, Stats, TaskPartial, TaskUpdated, Typing, decode, encode,
 };
 
 macro_rules! known_events {
@@ -122,6 +122,7 @@ known_events! {
     AiError = "error",
     ChatMessage = "chat:message",
     Notification = "notification",
+    NotificationRead = "notification:read",
     Presence = "presence",
     Typing = "typing",
     TaskUpdated = "task:updated",

@@ -75,7 +75,7 @@ pub use generation::{
     StepStatus,
 };
 pub use known::KnownEvent;
-pub use notification::{Notification, NotificationLevel};
+pub use notification::{Notification, NotificationLevel, NotificationRead};
 pub use presence::{Presence, PresenceState, Typing};
 pub use preview::{PreviewError, PreviewUpdated};
 #[cfg(feature = "schema")]

@@ -1,7 +1,6 @@
 //! Notices to a user, on all their devices (ProductFlo).
 //!
 //! ProductFlo names the feature and no fields; these are in the style of the other events.
-//! Nothing here tells whether a notice was read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,6 +20,19 @@ pub struct Notification {
     /// How much it matters.
     pub level: NotificationLevel,
     /// When it was sent: ISO 8601, UTC.
+    pub timestamp: String,
+    /// Fields that this version doesn't know, kept as they came.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// `notification:read`: the user has read notices, on one of their devices (ProductFlo).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotificationRead {
+    /// The ids of the notices.
+    pub ids: Vec<String>,
+    /// When: ISO 8601, UTC.
     pub timestamp: String,
     /// Fields that this version doesn't know, kept as they came.
     #[serde(flatten)]

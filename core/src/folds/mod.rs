@@ -11,12 +11,14 @@
 mod answer;
 mod dashboard;
 mod generation;
+mod inbox;
 mod people;
 mod task;
 
 pub use answer::{AnswerState, Turn};
 pub use dashboard::{DashboardState, TileState};
 pub use generation::{GenerationState, GenerationStatus, Preview, StepState};
+pub use inbox::{Inbox, Notice};
 pub use people::{People, Person};
 pub use task::TaskProgress;
 

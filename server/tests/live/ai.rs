@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use staywire::{
-    Answer, AnswerEvent, AskError, AskOptions, CallError, Client, JoinError, JoinFrom, Room,
+    Answer, AnswerEvent, AskOptions, CallError, Client, JoinError, JoinFrom, Room, StartError,
 };
 use staywire_server::Server;
 
@@ -226,7 +226,7 @@ async fn a_session_belongs_to_its_first_subject() {
     let mut answer = ada.ask_with("What is a gap?", options()).await.unwrap();
     whole(&mut answer).await;
     let refused = within("the refusal", eve.ask_with("Hello?", options())).await.unwrap_err();
-    let AskError::Call(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    let StartError::Call(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
     assert_eq!(refusal.code, "session_taken");
     let refused = eve.join_from("ai:mine", JoinFrom::History(100)).await.unwrap_err();
     let JoinError::Refused(refusal) = refused else { panic!("{refused:?}") };
@@ -243,7 +243,7 @@ async fn one_answer_at_a_time_in_a_session() {
     let options = || AskOptions { session_id: Some("one".to_owned()) };
     let first = client.ask_with(LONG, options()).await.unwrap();
     let refused = client.ask_with("And?", options()).await.unwrap_err();
-    let AskError::Call(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    let StartError::Call(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
     assert_eq!(refusal.code, "busy");
     let mut elsewhere = client.ask("What is a gap?").await.unwrap();
     assert!(elsewhere.next().await.is_some(), "another session is free");

@@ -222,7 +222,7 @@ impl App {
             | Notice::EventSent { .. } => {
                 self.violations.push(format!("nobody sends such a thing: {notice:?}"));
             }
-            Notice::ServerError { .. } => {}
+            Notice::ServerError { .. } | Notice::Greeted(_) => {}
         }
     }
 
