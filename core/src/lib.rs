@@ -52,7 +52,7 @@ pub use client::*;
 #[cfg(feature = "wire")]
 pub use connection::{Identity, Refusal};
 #[cfg(feature = "client")]
-pub use driver::UrlError;
+pub use driver::{Trace, Traced, UrlError};
 pub use engine::{Cause, Gap, GapReason, OnOverflow, ProtocolChoice, State};
 #[cfg(feature = "wire")]
 pub use wire::control::Published;

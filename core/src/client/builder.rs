@@ -11,7 +11,7 @@ use super::dispatch::Dispatcher;
 use super::error::BuildError;
 use super::token::{Source, TokenSource, source_of};
 use crate::connection::{Bounds, ClientIdentity, Connection};
-use crate::driver::{self, Clock, DialConfig};
+use crate::driver::{self, Clock, DialConfig, Trace, Tracer};
 use crate::engine::{
     BackoffConfig, Config, CredentialsMode, HeartbeatConfig, Millis, OnOverflow, ProtocolChoice,
     State,
@@ -26,6 +26,7 @@ pub struct ClientBuilder {
     headers: Vec<(String, String)>,
     max_message_bytes: usize,
     queue: Bounds,
+    tracer: Option<Tracer>,
     #[cfg(feature = "tls")]
     roots: Vec<rustls::pki_types::CertificateDer<'static>>,
 }
@@ -48,6 +49,7 @@ impl ClientBuilder {
             headers: Vec::new(),
             max_message_bytes: 16 << 20,
             queue: Bounds { events: 4_096, bytes: 4 << 20 },
+            tracer: None,
             #[cfg(feature = "tls")]
             roots: Vec::new(),
         }
@@ -153,6 +155,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Shows what goes over the links: every frame, and every link that comes and goes. What is
+    /// not taken in time is counted and dropped.
+    pub fn trace(mut self) -> (Self, mpsc::Receiver<Trace>) {
+        let (tracer, traces) = Tracer::new();
+        self.tracer = Some(tracer);
+        (self, traces)
+    }
+
     /// Makes the client. It does nothing until [`Client::connect`] is called.
     ///
     /// It needs a running tokio runtime, where its one task lives.
@@ -192,7 +202,15 @@ impl ClientBuilder {
         let (identity, told) = watch::channel(None);
         let fixed = self.source.as_ref().and_then(Source::fixed);
         let dispatcher = Dispatcher::new(self.source, state, identity, self.queue);
-        runtime.spawn(driver::run(dispatcher, receiver, connection, dial, clock, fixed));
+        runtime.spawn(driver::run(
+            dispatcher,
+            receiver,
+            connection,
+            dial,
+            clock,
+            fixed,
+            self.tracer,
+        ));
         Ok(Client::new(commands, (watch, told), clock, self.queue))
     }
 }

@@ -8,6 +8,7 @@ mod dial;
 mod link;
 #[cfg(feature = "tls")]
 mod tls;
+mod trace;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -28,6 +29,8 @@ use dial::{DialFailure, Opened};
 use link::{Link, LinkEvent};
 #[cfg(feature = "tls")]
 pub(crate) use tls::TlsConfig;
+pub(crate) use trace::Tracer;
+pub use trace::{Trace, Traced};
 
 /// Why a token provider gave no token.
 pub(crate) type ProviderError = Box<dyn std::error::Error + Send + Sync>;
@@ -90,6 +93,7 @@ pub(crate) async fn run<A: App>(
     dial: DialConfig,
     clock: Clock,
     credential: Option<Credential>,
+    tracer: Option<Tracer>,
 ) {
     let mut driver = Driver {
         app,
@@ -98,6 +102,7 @@ pub(crate) async fn run<A: App>(
         dial,
         clock,
         credential,
+        tracer,
         links: Vec::new(),
         dials: Vec::new(),
         token: None,
@@ -116,6 +121,7 @@ struct Driver<A: App> {
     dial: DialConfig,
     clock: Clock,
     credential: Option<Credential>,
+    tracer: Option<Tracer>,
     links: Vec<Link>,
     dials: Vec<(LinkId, DialFuture)>,
     token: Option<(TokenRequest, BoxFuture<'static, Result<Credential, ProviderError>>)>,
@@ -184,11 +190,15 @@ impl<A: App> Driver<A> {
             match action {
                 Action::Open { link, offer_staywire } => {
                     let token = self.credential.as_ref().map(|credential| credential.value.clone());
+                    self.trace(link, || Traced::Opening);
                     let dial = dial::open(self.dial.clone(), token, offer_staywire);
                     self.dials.push((link, Box::pin(dial)));
                 }
                 Action::Transmit { link, message } => {
                     if let Some(link) = self.links.iter_mut().find(|known| known.id() == link) {
+                        if let Some(tracer) = &mut self.tracer {
+                            tracer.sent(link.id().0, &message);
+                        }
                         link.queue(message);
                     }
                 }
@@ -205,6 +215,7 @@ impl<A: App> Driver<A> {
     }
 
     fn close(&mut self, link: LinkId, in_order: bool) {
+        self.trace(link, || Traced::Dropped);
         if in_order {
             if let Some(link) = self.links.iter_mut().find(|known| known.id() == link) {
                 link.begin_close();
@@ -286,6 +297,7 @@ impl<A: App> Driver<A> {
 
     fn handle_link(&mut self, index: usize, event: LinkEvent, now: Now) {
         let link = self.links[index].id();
+        self.trace_event(link, &event);
         match event {
             LinkEvent::Text(text) => self.connection.handle_text(link, text, now),
             LinkEvent::Binary(bytes) => self.connection.handle_binary(link, &bytes, now),
@@ -298,9 +310,28 @@ impl<A: App> Driver<A> {
         }
     }
 
+    fn trace(&mut self, link: LinkId, what: impl FnOnce() -> Traced) {
+        if let Some(tracer) = &mut self.tracer {
+            tracer.tell(link.0, what());
+        }
+    }
+
+    fn trace_event(&mut self, link: LinkId, event: &LinkEvent) {
+        let Some(tracer) = &mut self.tracer else { return };
+        let what = match event {
+            LinkEvent::Text(text) => Traced::ReceivedText(text.clone()),
+            LinkEvent::Binary(bytes) => Traced::ReceivedBinary(bytes.clone()),
+            LinkEvent::Closed(code) => Traced::Closed(*code),
+            LinkEvent::Unreadable(reason) => Traced::Failed(reason.clone()),
+            LinkEvent::Heard => return,
+        };
+        tracer.tell(link.0, what);
+    }
+
     fn handle_dialed(&mut self, link: LinkId, result: Result<Opened, DialFailure>, now: Now) {
         match result {
             Ok(opened) => {
+                self.trace(link, || Traced::Opened);
                 let wire = opened.wire;
                 self.links.push(Link::new(link, opened.socket));
                 self.connection.handle_opened(link, wire, now);
@@ -311,6 +342,7 @@ impl<A: App> Driver<A> {
             }
             Err(failure) => {
                 tracing::debug!(error = %failure.message, "a link could not be opened");
+                self.trace(link, || Traced::Failed(failure.message.clone()));
                 self.connection.handle_open_refused(link, failure.failure, failure.refusal, now);
             }
         }
