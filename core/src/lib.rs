@@ -26,6 +26,7 @@
 //! | [`events`] | the schema of known events | feature `wire` |
 //! | [`folds`] | what streams of events come to: answers, generations, tasks, dashboards, people | feature `wire` |
 //! | [`connection`] | engine, codecs and payloads put together, without I/O | feature `wire` |
+//! | `testing` | a server for the tests of your application | feature `testing` |
 //! | [`Client`] | the client on tokio | feature `client` (default) |
 //!
 //! `wss` needs the feature `tls` (default).
@@ -44,6 +45,8 @@ pub mod engine;
 pub mod events;
 #[cfg(feature = "wire")]
 pub mod folds;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "wire")]
 pub mod wire;
 
