@@ -171,7 +171,14 @@ impl FakeServer {
         lock(&self.state).go_away();
     }
 
-    /// Connections that are open and greeted.
+    /// How many are in a room: subscriptions over all connections.
+    pub fn members(&self, room: &str) -> usize {
+        let state = lock(&self.state);
+        let names = state.links.iter().flat_map(|link| link.subscriptions.values());
+        names.filter(|name| *name == room).count()
+    }
+
+    /// Connections that are open.
     pub fn links(&self) -> usize {
         lock(&self.state).links.len()
     }
