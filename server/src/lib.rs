@@ -29,5 +29,6 @@ mod server;
 pub mod services;
 pub mod session;
 mod socket;
+mod time;
 
 pub use server::{Server, StartError};

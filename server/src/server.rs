@@ -14,13 +14,13 @@ use crate::bus::Bus;
 use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus};
 use crate::config::{Config, ConfigError};
 use crate::gateway::{Gate, GateError};
-use crate::http::time::unix_ms;
 use crate::hub::Hub;
 use crate::services::AllServices;
 use crate::services::ai::{
     AiService, CorpusError, OfflineProvider, ProviderRegistry, UnknownProvider,
 };
 use crate::session::Shared;
+use crate::time::unix_ms;
 
 /// Why a server can't start.
 #[derive(Debug, thiserror::Error)]

@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::gateway::Refusal;
-use crate::http::time::unix_ms;
 use crate::hub::{Outbound, Outgoing};
 use crate::server::{Parts, Phase};
 use crate::session::{Caller, Dialect, Session};
+use crate::time::unix_ms;
 
 /// How long a connection that is being closed may take to read why.
 const GOODBYE: Duration = Duration::from_secs(2);

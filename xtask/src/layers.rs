@@ -16,7 +16,9 @@ use crate::repo::Repo;
 use crate::suite::{Context, Verdict};
 
 struct Layer {
-    /// Under `core/src`: a folder, or a file of the same name; all of it where this is empty.
+    /// The crate's sources.
+    sources: &'static str,
+    /// Under these: a folder, or a file of the same name; all of it where this is empty.
     name: &'static str,
     /// Lists of paths that may not be named, nor anything below them.
     paths: &'static [&'static [&'static str]],
@@ -41,10 +43,21 @@ const WORLD: &[&str] = &[
     "getrandom",
 ];
 const CLOCKS: &[&str] = &["Instant", "SystemTime"];
+const CORE: &str = "core/src";
 const ABOVE: &[&str] = &["crate::driver", "crate::client"];
 
-const LAYERS: [Layer; 6] = [
+const SERVER: &str = "server/src";
+/// Who puts the server together, and carries what it says.
+const TOP: &[&str] = &["crate::http", "crate::server", "crate::socket"];
+const CONVERSATION: &[&str] = &["crate::session", "crate::services"];
+const ROOMS: &[&str] = &["crate::hub", "crate::bus"];
+const ADMISSION: &[&str] = &["crate::gateway", "crate::config"];
+/// The time of day may be written down, but not asked for.
+const NOW: &[&str] = &["crate::time::unix_ms"];
+
+const LAYERS: [Layer; 13] = [
     Layer {
+        sources: CORE,
         name: "engine",
         paths: &[
             WORLD,
@@ -56,44 +69,98 @@ const LAYERS: [Layer; 6] = [
         because: "the engine is told the time and its seed, and knows nothing else of the world",
     },
     Layer {
+        sources: CORE,
         name: "wire",
         paths: &[WORLD, ABOVE, &["crate::connection"]],
         names: CLOCKS,
         because: "codecs know no clock, socket, runtime or platform; server and clients share them",
     },
     Layer {
+        sources: CORE,
         name: "events",
         paths: &[WORLD, ABOVE, &["crate::connection", "crate::engine"]],
         names: CLOCKS,
         because: "the schema describes what is said, not how or when",
     },
     Layer {
+        sources: CORE,
         name: "connection",
         paths: &[WORLD, ABOVE],
         names: CLOCKS,
         because: "engine and codecs stay as drivable in virtual time together as they are alone",
     },
     Layer {
+        sources: CORE,
         name: "driver",
         paths: &[&["crate::client"]],
         names: &[],
         because: "the client stands on the driver, not the other way round",
     },
     Layer {
+        sources: CORE,
         name: "",
         paths: &[&["staywire_server"]],
         names: &[],
         because: "the server takes its frames from the core",
+    },
+    Layer {
+        sources: SERVER,
+        name: "time",
+        paths: &[&["crate"]],
+        names: &[],
+        because: "a moment is a number and a text; whoever needs one is above",
+    },
+    Layer {
+        sources: SERVER,
+        name: "config",
+        paths: &[TOP, ROOMS, &["crate::session", "crate::gateway"]],
+        names: CLOCKS,
+        because: "what an operator can set is said before there is anybody to do it",
+    },
+    Layer {
+        sources: SERVER,
+        name: "gateway",
+        paths: &[TOP, CONVERSATION, ROOMS, NOW],
+        names: &["SystemTime"],
+        because: "who may come in is decided before there is a room, a frame or a socket",
+    },
+    Layer {
+        sources: SERVER,
+        name: "bus",
+        paths: &[TOP, CONVERSATION, ADMISSION, &["crate::hub", "crate::time"]],
+        names: CLOCKS,
+        because: "a log knows who is heard of in it as little as it knows the time",
+    },
+    Layer {
+        sources: SERVER,
+        name: "hub",
+        paths: &[TOP, CONVERSATION, ADMISSION, &["crate::time"]],
+        names: CLOCKS,
+        because: "the hub knows rooms and their logs; rights, frames and the time are others' affair",
+    },
+    Layer {
+        sources: SERVER,
+        name: "session",
+        paths: &[TOP, &["crate::services"], NOW],
+        names: CLOCKS,
+        because: "a session is driven in virtual time as it is over a socket, whatever it serves",
+    },
+    Layer {
+        sources: SERVER,
+        name: "services",
+        paths: &[TOP],
+        names: &[],
+        because: "services know the hub, and not how anybody came to it",
     },
 ];
 
 pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
     let mut found = Vec::new();
     for layer in &LAYERS {
-        let files = layer_files(context.repo, layer.name)?;
+        let files = layer_files(context.repo, layer)?;
         if files.is_empty() {
             // A layer that was renamed would otherwise go unwatched from then on.
-            found.push(format!("core/src/{}: no source there to watch", layer.name));
+            found.push(format!("{}/{}: no source there to watch", layer.sources, layer.name));
         }
         for file in files {
             let source = std::fs::read_to_string(context.repo.root().join(&file))
@@ -148,7 +215,8 @@ fn absolute(segments: &[String], file: &Path) -> Vec<String> {
 
 /// `core/src/engine/rooms.rs` is `crate::engine::rooms`.
 fn module_of(file: &Path) -> Vec<String> {
-    let inside = file.strip_prefix("core/src").unwrap_or(file).with_extension("");
+    let inside = [CORE, SERVER].iter().find_map(|sources| file.strip_prefix(sources).ok());
+    let inside = inside.unwrap_or(file).with_extension("");
     let mut module = vec!["crate".to_owned()];
     module.extend(inside.iter().map(|part| part.to_string_lossy().into_owned()));
     if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
@@ -158,11 +226,11 @@ fn module_of(file: &Path) -> Vec<String> {
 }
 
 /// From the root of the checkout, in a steady order.
-fn layer_files(repo: &Repo, name: &str) -> Result<Vec<PathBuf>, String> {
-    let base = Path::new("core/src");
+fn layer_files(repo: &Repo, layer: &Layer) -> Result<Vec<PathBuf>, String> {
+    let base = Path::new(layer.sources);
     let mut files = Vec::new();
-    let mut folders = vec![base.join(name)];
-    let single = base.join(format!("{name}.rs"));
+    let mut folders = vec![base.join(layer.name)];
+    let single = base.join(format!("{}.rs", layer.name));
     if repo.root().join(&single).is_file() {
         files.push(single);
     }
@@ -192,8 +260,10 @@ mod tests {
     use super::*;
 
     fn check(layer: &str, file: &str, source: &str) -> Vec<String> {
-        let layer = LAYERS.iter().find(|candidate| candidate.name == layer).unwrap();
-        violations(layer, Path::new(file), source)
+        let is_meant = |candidate: &&Layer| {
+            candidate.name == layer && Path::new(file).starts_with(candidate.sources)
+        };
+        violations(LAYERS.iter().find(is_meant).unwrap(), Path::new(file), source)
     }
 
     fn engine(source: &str) -> usize {
@@ -268,5 +338,34 @@ mod tests {
             0
         );
         assert_eq!(check("", "core/src/lib.rs", "pub use staywire_server::hub;").len(), 1);
+    }
+
+    #[test]
+    fn the_server_has_a_direction_too() {
+        for (layer, file, planted) in [
+            ("session", "plain.rs", "use crate::http::time::iso8601;"),
+            ("session", "commands.rs", "use super::super::services::chat;"),
+            ("session", "mod.rs", "use crate::time::{iso8601, unix_ms};"),
+            ("services", "ai/service.rs", "fn f() { crate::http::recorder(); }"),
+            ("hub", "mod.rs", "use crate::{bus::Bus, session::Session};"),
+            ("bus", "memory.rs", "use std::time::SystemTime;"),
+            ("gateway", "gate.rs", "use crate::hub::Hub;"),
+            ("config", "limits.rs", "use super::super::gateway::Refusal;"),
+            ("time", "time.rs", "use crate::config::Config;"),
+        ] {
+            let file = match layer {
+                "time" => format!("server/src/{file}"),
+                _ => format!("server/src/{layer}/{file}"),
+            };
+            assert_eq!(check(layer, &file, planted).len(), 1, "{file}: {planted}");
+        }
+        for (layer, file, innocent) in [
+            ("session", "plain.rs", "use crate::time::iso8601;\nuse crate::hub::Hub;"),
+            ("services", "chat.rs", "use crate::session::Caller;\nuse crate::time::unix_ms;"),
+            ("hub", "member.rs", "use super::outbound::Outbound;\nuse crate::bus::StoredEvent;"),
+        ] {
+            let found = check(layer, &format!("server/src/{layer}/{file}"), innocent);
+            assert_eq!(found, Vec::<String>::new(), "{innocent}");
+        }
     }
 }

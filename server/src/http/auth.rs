@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::time::{iso8601, unix_ms};
 use crate::config::{Config, TokensConfig};
 use crate::gateway::credentials::{bearer, refuse_in_url};
 use crate::gateway::jwt::IssueError;
 use crate::gateway::ticket::Ticket;
 use crate::gateway::{Gate, Refusal};
+use crate::time::{iso8601, unix_ms};
 
 /// The largest body that is read, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024;

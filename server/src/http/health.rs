@@ -9,9 +9,9 @@ use axum::{Json, response};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 
-use super::time::unix_ms;
 use crate::gateway::Refusal;
 use crate::server::Parts;
+use crate::time::unix_ms;
 
 /// The process is up.
 pub(super) async fn healthz() -> Json<serde_json::Value> {

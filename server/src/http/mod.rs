@@ -2,7 +2,6 @@
 
 pub mod auth;
 mod health;
-pub mod time;
 mod upgrade;
 
 use std::sync::Arc;

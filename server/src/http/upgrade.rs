@@ -11,13 +11,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use staywire::wire::encode_frame;
 
-use super::time::unix_ms;
 use crate::gateway::credentials::RefuseBy;
 use crate::gateway::{Admission, Denial, Refusal, Upgrade};
 use crate::server::Parts;
 use crate::services::ai;
 use crate::session::{Caller, Dialect};
 use crate::socket;
+use crate::time::unix_ms;
 
 /// `/ws/ai/chat`.
 pub(super) async fn ai_chat(

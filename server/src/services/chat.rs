@@ -7,9 +7,9 @@ use staywire::events::ChatMessage;
 use super::payload;
 use crate::bus::RoomKey;
 use crate::gateway::Refusal;
-use crate::http::time::iso8601;
 use crate::hub::Hub;
 use crate::session::Caller;
+use crate::time::iso8601;
 
 const ROOM_PREFIX: &str = "chat:";
 

@@ -8,9 +8,9 @@ use super::payload;
 use crate::bus::RoomKey;
 use crate::gateway::Refusal;
 use crate::gateway::identity::is_subject;
-use crate::http::time::iso8601;
 use crate::hub::Hub;
 use crate::session::Caller;
+use crate::time::iso8601;
 
 /// A user's room: what happens there reaches every device of the user.
 pub(super) const ROOM_PREFIX: &str = "user:";

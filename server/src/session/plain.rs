@@ -10,8 +10,8 @@ use staywire::wire::encode_frame;
 use super::{Session, error_frame, unavailable};
 use crate::bus::RoomKey;
 use crate::gateway::refusal::Refusal;
-use crate::http::time::iso8601;
 use crate::hub::Begin;
+use crate::time::iso8601;
 
 #[derive(Deserialize)]
 struct Frame<'a> {

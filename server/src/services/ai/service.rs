@@ -17,10 +17,10 @@ use super::{CancelHandle, cancellation};
 use crate::bus::RoomKey;
 use crate::config::AiConfig;
 use crate::gateway::Refusal;
-use crate::http::time::unix_ms;
 use crate::hub::{Hub, Snapshot, SnapshotSource};
 use crate::services::payload;
 use crate::session::Caller;
+use crate::time::unix_ms;
 
 /// A conversation's room.
 pub const ROOM_PREFIX: &str = "ai:";

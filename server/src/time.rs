@@ -1,6 +1,7 @@
-//! Moments as text.
+//! The time of day, and moments as text.
 //!
-//! The only place that asks the system for the time of day; everything else has it passed in.
+//! The only place that asks the system for the time of day. Sessions, rooms and logs never do: they
+//! have it passed in.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,14 +11,14 @@ const DAY_MS: u64 = 86_400_000;
 const LAST_MS: u64 = 253_402_300_799_999;
 
 /// The time of day, in ms since the Unix epoch; 0 if the clock stands before it.
-pub fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A moment in ISO 8601, in UTC with milliseconds, as JavaScript's `toISOString` writes it. Moments after
 /// the year 9999 become its last.
-pub fn iso8601(unix_ms: u64) -> String {
+pub(crate) fn iso8601(unix_ms: u64) -> String {
     let unix_ms = unix_ms.min(LAST_MS);
     let (days, ms) = (unix_ms / DAY_MS, unix_ms % DAY_MS);
     let (year, month, day) = civil(days);
