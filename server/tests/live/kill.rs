@@ -144,6 +144,14 @@ async fn a_cut_in_the_middle_of_a_token_refresh_loses_nothing() {
     server.stop().await;
 }
 
+/// Cuts the link and lets no other take its place: what is published next can't reach the client, however
+/// late the proxy comes to its cut.
+async fn lose(proxy: &Proxy) {
+    proxy.refuse(true);
+    proxy.cut();
+    until("the link is gone", || proxy.connections() == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_are_gone_are_named_by_a_gap() {
     let mut config = config();
@@ -154,8 +162,7 @@ async fn events_that_are_gone_are_named_by_a_gap() {
     publish(&server, "chat:1", 1..=10).await;
     assert_eq!(account(&read_to(&mut room, 10).await, 1..=10), 0);
 
-    proxy.refuse(true);
-    proxy.cut();
+    lose(&proxy).await;
     publish(&server, "chat:1", 11..=100).await;
     proxy.refuse(false);
     let told = read_to(&mut room, 100).await;
@@ -163,8 +170,7 @@ async fn events_that_are_gone_are_named_by_a_gap() {
     assert_eq!(account(&told, 11..=100), 60);
 
     // A quiet room, too, says what it lost, although no event follows.
-    proxy.refuse(true);
-    proxy.cut();
+    lose(&proxy).await;
     publish(&server, "chat:1", 101..=131).await;
     proxy.refuse(false);
     assert_eq!(account(&read_to(&mut room, 131).await, 101..=131), 1);
@@ -176,8 +182,7 @@ async fn a_room_that_was_never_written_resumes_from_its_beginning() {
     let (server, proxy) = rig(config()).await;
     let client = connect(&server, proxy.address(), "ada").await;
     let mut room = client.join("chat:quiet").await.unwrap();
-    proxy.refuse(true);
-    proxy.cut();
+    lose(&proxy).await;
     publish(&server, "chat:quiet", 1..=5).await;
     proxy.refuse(false);
     assert_eq!(account(&read_to(&mut room, 5).await, 1..=5), 0);
