@@ -20,6 +20,7 @@ use crate::services::ai::{
     AiService, CorpusError, OfflineProvider, ProviderRegistry, UnknownProvider,
 };
 use crate::session::Shared;
+use crate::socket::GOODBYE;
 use crate::time::unix_ms;
 
 /// Why a server can't start.
@@ -196,16 +197,18 @@ impl Server {
         self.stop().await;
     }
 
-    /// Closes every connection now, and returns when the port is free. Idempotent.
+    /// Closes every connection now, and returns when the port is free and they are gone. Idempotent.
     pub async fn stop(&self) {
         self.parts.phase.send_replace(Phase::Closing);
         self.served.clone().await;
+        // The process may end with this: whoever still reads is told why before.
+        let _ = tokio::time::timeout(GOODBYE * 2, self.emptied()).await;
     }
 
     async fn emptied(&self) {
         let places = self.parts.gate.places();
         while places.connections() > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::session::{Caller, Dialect, Session};
 use crate::time::unix_ms;
 
 /// How long a connection that is being closed may take to read why.
-const GOODBYE: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How long to look away from a client that sends more than it reads.
 const CLOGGED: Duration = Duration::from_millis(20);
@@ -91,9 +91,11 @@ impl Reader {
             return Some(refusal);
         }
         loop {
+            // A client that never reads is not read either. It is still on the clock, and found dead.
+            let clogged = self.out.is_clogged();
             let deadline = self.clock.instant(self.session.deadline());
             let handled = tokio::select! {
-                message = self.stream.next() => match message {
+                message = self.stream.next(), if !clogged => match message {
                     Some(Ok(message)) => self.handle(message).await,
                     // A frame over the limit ends the stream with an error that names it.
                     Some(Err(error)) => return self.broken(&error),
@@ -103,6 +105,7 @@ impl Reader {
                 () = tokio::time::sleep_until(deadline) => {
                     self.session.handle_timeout(self.clock.now_ms())
                 }
+                () = tokio::time::sleep(CLOGGED), if clogged => Ok(()),
                 _ = phase.changed() => {
                     let phase = *phase.borrow_and_update();
                     self.enter_phase(phase)
@@ -110,13 +113,6 @@ impl Reader {
             };
             if let Err(refusal) = handled {
                 return Some(refusal);
-            }
-            while self.out.is_clogged() {
-                // Still on the clock: a client that never reads is found dead.
-                tokio::time::sleep(CLOGGED).await;
-                if let Err(refusal) = self.session.handle_timeout(self.clock.now_ms()) {
-                    return Some(refusal);
-                }
             }
         }
     }

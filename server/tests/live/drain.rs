@@ -1,5 +1,6 @@
 //! Servers that leave: clients go elsewhere before they have to, or wait and come back.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use staywire_chaos::Proxy;
 use staywire_server::Server;
 use staywire_server::bus::memory::{DedupBounds, HistoryBounds, MemoryBus};
 use staywire_server::config::{Config, Secret};
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::peer::http;
+use crate::peer::{End, Peer, http};
 use crate::support::{
     Told, account, builder, config, connect, next, publish, read_to, rig, serve, token, until,
     within,
@@ -203,4 +205,56 @@ async fn a_server_that_stops_at_once_says_so() {
     };
     within("the cause", state.wait_for(told)).await.unwrap();
     assert!(tokio::net::TcpStream::connect(server.address()).await.is_err(), "the port is free");
+}
+
+/// A connection whose client asks and asks, and reads no answer, until nobody reads its questions.
+async fn clogged(server: &Server) -> Peer {
+    let bearer = format!("Bearer {}", token(server, "mallory"));
+    let headers = [("authorization", bearer.as_str()), ("sec-websocket-protocol", "staywire.v1")];
+    let mut peer = Peer::open(server.address(), "/ws/ai/chat", &headers).await;
+    peer.send(r#"{"type":"hello","data":{"instance":"i","producer":"p"}}"#).await;
+    peer.receive_kind("welcome").await;
+    // Small questions, larger answers.
+    let method = "x".repeat(60);
+    for id in 1_u32.. {
+        let call = Message::Text(format!(r#"{{"type":"{method}","id":{id}}}"#).into());
+        let sent = tokio::time::timeout(Duration::from_secs(1), peer.send_raw(call)).await;
+        match sent {
+            Ok(sent) => sent.unwrap(),
+            Err(_) => break,
+        }
+    }
+    peer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_nothing_holds_up_no_drain() {
+    let mut config = config();
+    config.limits.max_frame_bytes = 64 * 1024;
+    config.limits.outbound_queue_bytes = 64 * 1024;
+    config.limits.commands_per_second = NonZeroU32::new(1_000_000).unwrap();
+    config.limits.commands_burst = NonZeroU32::new(1_000_000).unwrap();
+    (config.drain.window_ms, config.drain.grace_ms) = (100, 5_000);
+    let server = serve(config).await;
+    let (mut late, deaf) = tokio::join!(clogged(&server), clogged(&server));
+    let leaving = tokio::spawn({
+        let server = server.clone();
+        async move { server.shut_down().await }
+    });
+    until("it drains", || server.gate().check_open().is_err()).await;
+    // Who begins to read is told as everybody was.
+    let told = async {
+        loop {
+            let frame = late.receive().await.unwrap();
+            if frame.to_string().contains(r#""type":"goaway""#) {
+                return late.refusal().await;
+            }
+        }
+    };
+    let (error, end) = told.await;
+    assert_eq!(error["code"], "draining");
+    assert_eq!(end, End::Closed { code: 4503, reason: "draining".to_owned() });
+    within("the server leaves", leaving).await.unwrap();
+    assert_eq!(server.connections(), 0, "and nobody stays behind");
+    drop(deaf);
 }
