@@ -16,7 +16,7 @@
 //! | [`gateway`] | who may come in | [`config`] |
 //! | [`session`] | one connection's conversation | `gateway`, `hub` |
 //! | [`hub`] | who is in which room, and where in its log | `bus` |
-//! | [`bus`] | logs, and how events reach every instance | |
+//! | [`bus`] | logs, whose they are, and how events reach every instance | |
 //! | [`services`] | what the server does for its clients | `hub` |
 //! | [`http`] | routes and upgrades | all of these |
 

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -37,12 +37,13 @@ struct Log {
     bytes: usize,
 }
 
-/// A log, and when it was used; the time is beside the lock, so that looking a room up never
-/// waits for another room's fan-out.
+/// A log, when it was used, and whose it is; these are beside the lock, so that looking a room up
+/// never waits for another room's fan-out.
 #[derive(Debug)]
 struct Entry {
     log: Mutex<Log>,
     last_used_ms: AtomicU64,
+    owner: OnceLock<Box<str>>,
 }
 
 impl Log {
@@ -134,6 +135,7 @@ impl MemoryBus {
         let entry = Arc::new(Entry {
             log: Mutex::new(Log { epoch, tip: 0, events: VecDeque::new(), bytes: 0 }),
             last_used_ms: AtomicU64::new(now_ms),
+            owner: OnceLock::new(),
         });
         logs.by_room.insert(room.clone(), entry.clone());
         entry
@@ -234,6 +236,17 @@ impl Bus for MemoryBus {
         ready(Ok(self.read_now(room, after, limit, now_ms))).boxed()
     }
 
+    fn claim<'a>(
+        &'a self,
+        room: &'a RoomKey,
+        owner: &'a str,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<bool, BusError>> {
+        let entry = self.entry(room, now_ms);
+        let is_theirs = **entry.owner.get_or_init(|| owner.into()) == *owner;
+        ready(Ok(is_theirs)).boxed()
+    }
+
     fn signal<'a>(
         &'a self,
         room: &'a RoomKey,
@@ -291,6 +304,18 @@ mod tests {
         bus.sweep(5_000);
         assert_eq!(bus.rooms(), 0);
         assert_ne!(bus.read_now(&key(), 0, 1, 5_000).epoch, before);
+    }
+
+    #[test]
+    fn a_room_is_its_owners_for_as_long_as_its_log_is_kept() {
+        let bus = bus();
+        let claim = |owner, now_ms| bus.claim(&key(), owner, now_ms).now_or_never().unwrap();
+        assert_eq!(claim("ada", 0), Ok(true));
+        bus.append_now(&key(), event(500), None);
+        bus.sweep(1_499);
+        assert_eq!((claim("eve", 1_499), claim("ada", 1_499)), (Ok(false), Ok(true)));
+        bus.sweep(5_000);
+        assert_eq!((claim("eve", 5_000), claim("ada", 5_000)), (Ok(true), Ok(false)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Where rooms' logs live, and how an event reaches every instance: the seam between the hub and
 //! a store.
 //!
-//! A bus knows logs, offsets and repeats. It knows no connections, no rights and no frames.
+//! A bus knows logs, offsets, repeats, and whose a log is. It knows no connections, no rights and no
+//! frames: what follows from a log's being somebody's is decided above.
 
 mod dedup;
 pub mod memory;
@@ -167,6 +168,16 @@ pub trait Bus: Send + Sync {
         limit: usize,
         now_ms: u64,
     ) -> BoxFuture<'a, Result<Slice, BusError>>;
+
+    /// Makes a room `owner`'s unless it is somebody's already, in one atomic step; says whether it is
+    /// that owner's now. It stays so for as long as the log is kept, and goes with it: nobody can come to
+    /// own what another was told.
+    fn claim<'a>(
+        &'a self,
+        room: &'a RoomKey,
+        owner: &'a str,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<bool, BusError>>;
 
     /// Sends an event to whoever is in the room now.
     fn signal<'a>(

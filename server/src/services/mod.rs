@@ -11,7 +11,7 @@ mod rights;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use serde_json::value::RawValue;
 
 use crate::gateway::Refusal;
@@ -35,8 +35,13 @@ impl AllServices {
 }
 
 impl Services for AllServices {
-    fn may_join(&self, caller: &Caller, room: &str) -> Result<(), Refusal> {
-        rights::may_join(&self.ai, caller, room)
+    fn may_join<'a>(
+        &'a self,
+        caller: &'a Caller,
+        room: &'a str,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<(), Refusal>> {
+        rights::may_join(&self.ai, caller, room, now_ms).boxed()
     }
 
     fn may_publish(
@@ -58,10 +63,10 @@ impl Services for AllServices {
     ) -> BoxFuture<'a, Result<Box<RawValue>, Refusal>> {
         match method {
             "ai.ask" => ai::ask(&self.ai, caller, data, now_ms).boxed(),
-            "ai.cancel" => ai::cancel_answer(&self.ai, caller, data).boxed(),
+            "ai.cancel" => ready(ai::cancel_answer(&self.ai, caller, data)).boxed(),
             "chat.send" => chat::send(&self.hub, caller, data, now_ms).boxed(),
             "notifications.send" => notifications::send(&self.hub, caller, data, now_ms).boxed(),
-            _ => std::future::ready(Err(Refusal::NotFound(format!(
+            _ => ready(Err(Refusal::NotFound(format!(
                 "there is no method {:?}; there are ai.ask, ai.cancel, chat.send, notifications.send",
                 payload::shorten(method)
             ))))

@@ -15,9 +15,14 @@ use crate::session::Caller;
 const SERVICE_ROOMS: [&str; 6] =
     [AI_ROOM, USER_ROOM, "session:", "task:", "dashboard:", "document:"];
 
-pub(super) fn may_join(ai: &AiService, caller: &Caller, room: &str) -> Result<(), Refusal> {
+pub(super) async fn may_join(
+    ai: &AiService,
+    caller: &Caller,
+    room: &str,
+    now_ms: u64,
+) -> Result<(), Refusal> {
     if let Some(session_id) = room.strip_prefix(AI_ROOM) {
-        return ai.claim(caller, session_id);
+        return ai.claim(caller, session_id, now_ms).await;
     }
     if let Some(user) = room.strip_prefix(USER_ROOM) {
         if user == caller.identity.subject {

@@ -149,7 +149,7 @@ impl Session {
                 join.subscription
             )));
         }
-        let allowed = self.check_join(&join.room);
+        let allowed = self.check_join(&join.room, now_ms).await;
         if let Err(refusal) = allowed {
             self.refuse_join(&join, &refusal);
             return Ok(());
@@ -176,13 +176,13 @@ impl Session {
         Ok(())
     }
 
-    fn check_join(&self, room: &str) -> Result<(), Refusal> {
+    async fn check_join(&self, room: &str, now_ms: u64) -> Result<(), Refusal> {
         check_room(room)?;
         let limit = self.shared.limits.rooms_per_connection;
         if self.memberships.len() >= limit {
             return Err(Refusal::TooManyRooms { limit });
         }
-        self.shared.services.may_join(&self.caller, room)
+        self.shared.services.may_join(&self.caller, room, now_ms).await
     }
 
     fn refuse_join(&self, join: &Join<'_>, refusal: &Refusal) {

@@ -37,8 +37,14 @@ pub struct Caller {
 
 /// What a session needs of the services: rights, and answers to calls.
 pub trait Services: Send + Sync {
-    /// Whether the caller may be in a room.
-    fn may_join(&self, caller: &Caller, room: &str) -> Result<(), Refusal>;
+    /// Whether the caller may be in a room. Where that can't be known now, the refusal says when to ask
+    /// again.
+    fn may_join<'a>(
+        &'a self,
+        caller: &'a Caller,
+        room: &'a str,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<(), Refusal>>;
 
     /// Whether the caller may publish this event in a room.
     fn may_publish(
@@ -245,7 +251,8 @@ fn error_frame(id: Option<u32>, refusal: &Refusal) -> String {
     encode_frame("error", id, Some(&error))
 }
 
-fn unavailable(error: &BusError) -> Refusal {
+/// What a store that can't be reached means to whoever asked for something in it.
+pub(crate) fn unavailable(error: &BusError) -> Refusal {
     tracing::error!(%error, "the bus failed");
     Refusal::Unavailable { what: "the store of rooms", retry_after_ms: 1_000 }
 }

@@ -40,7 +40,7 @@ impl Session {
             self.out.frame(encode_frame("connected", None, Some(&connected)));
         }
         for room in rooms {
-            self.shared.services.may_join(&self.caller, room)?;
+            self.shared.services.may_join(&self.caller, room, now_ms).await?;
             self.numbered += 1;
             let key = RoomKey::new(&self.caller.identity.tenant, room);
             let membership = self

@@ -237,6 +237,54 @@ async fn a_session_belongs_to_its_first_subject() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forgotten_session_belongs_to_its_subject_as_long_as_its_room_can_be_read() {
+    let mut config = config();
+    config.ai.max_conversations = 1;
+    let server = serve(config).await;
+    let ada = connect(&server, server.address(), "ada").await;
+    let eve = connect(&server, server.address(), "eve").await;
+    let options = || AskOptions { session_id: Some("mine".to_owned()) };
+    whole(&mut ada.ask_with("What is a gap?", options()).await.unwrap()).await;
+    // There is room for one: the server forgets what was said in the other.
+    whole(&mut eve.ask("What is a gap?").await.unwrap()).await;
+
+    let refused = eve.join_from("ai:mine", JoinFrom::History(100)).await.unwrap_err();
+    let JoinError::Refused(refusal) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.code, "session_taken");
+    let refused = eve.ask_with("What did she say?", options()).await.unwrap_err();
+    let StartError::Call(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.code, "session_taken");
+
+    let mut hers = ada.join_from("ai:mine", JoinFrom::History(100)).await.unwrap();
+    let Told::Event(1, question) = next(&mut hers).await else { panic!("no question") };
+    assert_eq!(question["prompt"], "What is a gap?");
+    whole(&mut ada.ask_with("What is a room?", options()).await.unwrap()).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_where_nothing_is_changes_nothing() {
+    let mut config = config();
+    config.ai.max_conversations = 1;
+    let server = serve(config).await;
+    let ada = connect(&server, server.address(), "ada").await;
+    let eve = connect(&server, server.address(), "eve").await;
+    let mut answer = ada.ask("What is a gap?").await.unwrap();
+    whole(&mut answer).await;
+    for name in ["new", "newer"] {
+        let data = json!({"session_id": name});
+        let cancelled: Value = within("the reply", eve.call("ai.cancel", &data)).await.unwrap();
+        assert_eq!(cancelled, json!({"cancelled": false}));
+    }
+    assert_eq!(snapshot(&ada, answer.room()).await["running"], false, "hers is still kept");
+    let options = AskOptions { session_id: Some("new".to_owned()) };
+    whole(&mut ada.ask_with("What is a room?", options).await.unwrap()).await;
+    let bad: Result<Value, _> = eve.call("ai.cancel", &json!({"session_id": "a/b"})).await;
+    assert!(matches!(bad, Err(CallError::Refused(refusal)) if refusal.code == "bad_request"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_answer_at_a_time_in_a_session() {
     let server = serve(slow(20)).await;
     let client = connect(&server, server.address(), "ada").await;

@@ -150,6 +150,18 @@ impl Bus for ModelBus {
             .boxed()
     }
 
+    fn claim<'a>(
+        &'a self,
+        room: &'a RoomKey,
+        owner: &'a str,
+        now_ms: u64,
+    ) -> BoxFuture<'a, Result<bool, BusError>> {
+        match self.faults.check() {
+            Ok(()) => self.inner.claim(room, owner, now_ms),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
     fn signal<'a>(
         &'a self,
         room: &'a RoomKey,

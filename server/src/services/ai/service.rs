@@ -19,7 +19,7 @@ use crate::config::AiConfig;
 use crate::gateway::Refusal;
 use crate::hub::{Hub, Snapshot, SnapshotSource};
 use crate::services::payload;
-use crate::session::Caller;
+use crate::session::{Caller, unavailable};
 use crate::time::unix_ms;
 
 /// A conversation's room.
@@ -126,9 +126,14 @@ impl AiService {
         Self { hub, provider, config, conversations: Mutex::default() }
     }
 
-    /// Binds a session id to its first subject; refuses any other.
-    pub fn claim(&self, caller: &Caller, session_id: &str) -> Result<(), Refusal> {
-        self.conversation(caller, session_id, unix_ms()).map(drop)
+    /// Binds a session id to its first subject; refuses any other for as long as its room is kept.
+    pub async fn claim(
+        &self,
+        caller: &Caller,
+        session_id: &str,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        self.conversation(caller, session_id, now_ms).await.map(drop)
     }
 
     /// Conversations that are kept.
@@ -136,12 +141,12 @@ impl AiService {
         lock(&self.conversations).len()
     }
 
-    fn conversation(
+    /// The caller's conversation of this id, if it is kept.
+    fn known(
         &self,
         caller: &Caller,
         session_id: &str,
-        now_ms: u64,
-    ) -> Result<(RoomKey, Arc<Conversation>), Refusal> {
+    ) -> Result<(RoomKey, Option<Arc<Conversation>>), Refusal> {
         let valid = (1..=MAX_SESSION_BYTES).contains(&session_id.len())
             && session_id.chars().all(|c| c.is_ascii_graphic() && c != '/');
         if !valid {
@@ -151,6 +156,27 @@ impl AiService {
         }
         let identity = &caller.identity;
         let key = RoomKey::new(&identity.tenant, &format!("{ROOM_PREFIX}{session_id}"));
+        let known = lock(&self.conversations).get(&key).cloned();
+        match known {
+            Some(known) if known.subject != identity.subject => Err(Refusal::SessionTaken),
+            known => Ok((key, known)),
+        }
+    }
+
+    /// The caller's conversation of this id, which begins now if there is none.
+    async fn conversation(
+        &self,
+        caller: &Caller,
+        session_id: &str,
+        now_ms: u64,
+    ) -> Result<(RoomKey, Arc<Conversation>), Refusal> {
+        let (key, _) = self.known(caller, session_id)?;
+        let identity = &caller.identity;
+        // What is forgotten here can still be read in the room: the room knows whose it is.
+        let claimed = self.hub.bus().claim(&key, &identity.subject, now_ms).await;
+        if !claimed.map_err(|error| unavailable(&error))? {
+            return Err(Refusal::SessionTaken);
+        }
         let mut conversations = lock(&self.conversations);
         if let Some(known) = conversations.get(&key) {
             if known.subject != identity.subject {
@@ -311,7 +337,7 @@ pub(in crate::services) async fn ask(
         Some(session_id) => session_id,
         None => payload::random_id()?,
     };
-    let (key, conversation) = service.conversation(caller, &session_id, now_ms)?;
+    let (key, conversation) = service.conversation(caller, &session_id, now_ms).await?;
     let (handle, signal) = cancellation();
     let messages = {
         let mut state = lock(&conversation.state);
@@ -346,21 +372,20 @@ pub(in crate::services) async fn ask(
 }
 
 /// `ai.cancel {session_id, offset?}` -> `{cancelled}`. The room gets the event `error` with `CANCELLED`.
-pub(in crate::services) async fn cancel(
-    service: &Arc<AiService>,
+/// It begins no conversation: where there is none, there is nothing to stop.
+pub(in crate::services) fn cancel(
+    service: &AiService,
     caller: &Caller,
     data: Option<&RawValue>,
 ) -> Result<Box<RawValue>, Refusal> {
     let Cancel { session_id, offset } = payload::read("ai.cancel", data)?;
-    let (_, conversation) = service.conversation(caller, &session_id, unix_ms())?;
-    let state = lock(&conversation.state);
-    let meant = offset.is_none_or(|offset| offset == state.question);
-    let running = state.running.as_ref().filter(|_| meant);
-    let cancelled = running.is_some();
-    if let Some(running) = running {
-        running.cancel();
-    }
-    drop(state);
+    let (_, conversation) = service.known(caller, &session_id)?;
+    let cancelled = conversation.is_some_and(|conversation| {
+        let state = lock(&conversation.state);
+        let meant = offset.is_none_or(|offset| offset == state.question);
+        let running = state.running.as_ref().filter(|_| meant);
+        running.inspect(|running| running.cancel()).is_some()
+    });
     payload::reply(&Cancelled { cancelled })
 }
 
