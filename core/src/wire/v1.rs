@@ -201,6 +201,11 @@ impl<'a> Control<'_, 'a> {
             .0
             .data
             .ok_or_else(|| WireError::Missing { frame: shorten(&self.0.kind), field: "data" })?;
+        // serde would read an array as a struct too.
+        if !data.get().starts_with('{') {
+            let frame = shorten(&self.0.kind);
+            return Err(WireError::BadControl { frame, reason: "it is not an object".to_owned() });
+        }
         serde_json::from_str(data.get())
             .map_err(|error| WireError::bad_control(&self.0.kind, &error))
     }
@@ -244,6 +249,7 @@ mod tests {
             (r#"{"type":"joined"}"#, "lacks \"data\""),
             (r#"{"type":"reply"}"#, "lacks \"id\""),
             (r#"{"type":"joined","data":{"subscription":"x"}}"#, "frame \"joined\" is wrong"),
+            (r#"{"type":"goaway","data":["drain",5]}"#, "frame \"goaway\" is wrong"),
             (r#"{"no":"type"}"#, "missing field `type`"),
             (r#"{"type":"a""#, "line 1, column"),
             ("\u{7}", "not JSON"),

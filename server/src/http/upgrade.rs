@@ -14,7 +14,7 @@ use staywire::wire::encode_frame;
 use crate::gateway::credentials::RefuseBy;
 use crate::gateway::{Admission, Denial, Refusal, Upgrade};
 use crate::server::Parts;
-use crate::services::ai;
+use crate::services::{ai, random_id};
 use crate::session::{Caller, Dialect};
 use crate::socket;
 use crate::time::unix_ms;
@@ -141,6 +141,5 @@ fn session_id(uri: &Uri, headers: &HeaderMap) -> Result<String, Refusal> {
     if let Some(named) = query.filter_map(|pair| pair.strip_prefix("session_id=")).next() {
         return Ok(named.to_owned());
     }
-    let (high, low) = (getrandom::u64()?, getrandom::u64()?);
-    Ok(format!("{high:016x}{low:016x}"))
+    random_id()
 }

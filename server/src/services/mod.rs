@@ -19,6 +19,7 @@ use crate::gateway::limits::Places;
 use crate::hub::Hub;
 use crate::session::{Caller, Permit, Services};
 use ai::AiService;
+pub(crate) use payload::random_id;
 
 /// The services of one server.
 pub struct AllServices {

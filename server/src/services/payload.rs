@@ -11,15 +11,20 @@ use staywire::wire::encode_frame;
 use crate::bus::{FirstReply, Known, RoomKey, StoredEvent};
 use crate::gateway::Refusal;
 use crate::hub::Hub;
+use crate::session::unavailable;
 
 /// Reads the data of a call.
 pub(super) fn read<T: DeserializeOwned>(
     method: &str,
     data: Option<&RawValue>,
 ) -> Result<T, Refusal> {
+    let wrong = |why: &str| Refusal::BadRequest(format!("the data of `{method}` is wrong: {why}"));
     let text = data.map_or("{}", RawValue::get);
-    serde_json::from_str(text)
-        .map_err(|error| Refusal::BadRequest(format!("the data of `{method}` is wrong: {error}")))
+    // serde would read an array as a struct too.
+    if !text.starts_with('{') {
+        return Err(wrong("it must be an object"));
+    }
+    serde_json::from_str(text).map_err(|error| wrong(&error.to_string()))
 }
 
 /// Writes the reply of a call.
@@ -52,15 +57,12 @@ pub(super) async fn append(
             tracing::error!(?other, "an unstamped event was taken for a repeat");
             Err(Refusal::Internal)
         }
-        Err(error) => {
-            tracing::error!(%error, "an event could not be appended");
-            Err(Refusal::Unavailable { what: "the store of rooms", retry_after_ms: 1_000 })
-        }
+        Err(error) => Err(unavailable(&error)),
     }
 }
 
 /// An id that nobody can guess.
-pub(super) fn random_id() -> Result<String, Refusal> {
+pub(crate) fn random_id() -> Result<String, Refusal> {
     let (high, low) = (getrandom::u64()?, getrandom::u64()?);
     Ok(format!("{high:016x}{low:016x}"))
 }

@@ -1,11 +1,11 @@
 //! The commands of `staywire.v1`, each answered.
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use staywire::wire::control::{Heartbeat, Hello, Join, Publish, Published, Refused, Welcome};
 use staywire::wire::{ClientFrame, encode_frame};
 
+use super::typed::Typed;
 use super::{Session, error_frame, unavailable};
 use crate::bus::{FirstReply, Known, RoomKey, Stamp, StoredEvent};
 use crate::gateway::refusal::Refusal;
@@ -16,14 +16,6 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// Longest instance or producer id, in bytes.
 const MAX_ID_BYTES: usize = 128;
-
-#[derive(Deserialize)]
-struct EventShape<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-}
 
 impl Session {
     /// Handles one frame of the client. An error ends the connection; what can be answered is.
@@ -246,15 +238,8 @@ impl Session {
         publish: &Publish<'_>,
     ) -> Result<std::sync::Arc<str>, Refusal> {
         check_room(room)?;
-        // serde would read an array as a struct too.
-        if !publish.event.get().starts_with('{') {
-            return Err(Refusal::BadRequest("`event` in `publish` must be an object".into()));
-        }
-        let event: EventShape<'_> = serde_json::from_str(publish.event.get()).map_err(|error| {
-            Refusal::BadRequest(format!(
-                "`event` in `publish` must be an object with a string `type`: {error}"
-            ))
-        })?;
+        let event = Typed::read("`event` in `publish`", publish.event.get().as_bytes())
+            .map_err(Refusal::BadRequest)?;
         if event.kind.is_empty() || event.kind.len() > MAX_NAME_BYTES {
             return Err(Refusal::BadRequest(format!(
                 "an event's `type` must have 1 to {MAX_NAME_BYTES} bytes"

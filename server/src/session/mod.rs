@@ -6,6 +6,7 @@
 mod commands;
 mod liveness;
 mod plain;
+mod typed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

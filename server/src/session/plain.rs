@@ -2,26 +2,15 @@
 //!
 //! `{"type", "data"}` both ways; a frame that carries an `id` is answered with that `id`.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use staywire::events::{Connected, Heartbeat};
 use staywire::wire::encode_frame;
 
+use super::typed::Typed;
 use super::{Session, error_frame, unavailable};
 use crate::bus::RoomKey;
 use crate::gateway::refusal::Refusal;
 use crate::hub::Begin;
 use crate::time::iso8601;
-
-#[derive(Deserialize)]
-struct Frame<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: std::borrow::Cow<'a, str>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(default)]
-    id: Option<u32>,
-}
 
 impl Session {
     pub(super) async fn start_plain(
@@ -55,12 +44,12 @@ impl Session {
     }
 
     pub(super) async fn plain_command(&mut self, text: &[u8], now_ms: u64) -> Result<(), Refusal> {
-        let frame: Frame<'_> = match serde_json::from_slice(text) {
-            Ok(frame) => frame,
-            Err(error) => {
+        let read = Typed::read("a frame", text).and_then(|frame| Ok((frame.id()?, frame)));
+        let (id, frame) = match read {
+            Ok(read) => read,
+            Err(message) => {
                 // Such a client may be a person at a terminal: it is told, and may try again.
                 self.limiter.check(now_ms)?;
-                let message = format!("a frame must be an object with a string `type`: {error}");
                 self.out.frame(error_frame(None, &Refusal::BadRequest(message)));
                 return Ok(());
             }
@@ -76,7 +65,7 @@ impl Session {
                 self.shared.services.call(&self.caller, &frame.kind, frame.data, now_ms).await
             }
         };
-        match (frame.id, answer) {
+        match (id, answer) {
             (Some(id), answer) => self.answer(id, answer),
             (None, Err(refusal)) => self.out.frame(error_frame(None, &refusal)),
             (None, Ok(_)) => {}

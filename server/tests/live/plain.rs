@@ -47,8 +47,10 @@ async fn a_bare_client_asks_and_gets_the_documents_frames_to_the_letter() {
     assert!(complete["data"]["chartConfig"].is_object());
 
     // What is wrong is answered, and the connection goes on.
-    peer.send("not json").await;
-    assert_eq!(peer.receive_kind("error").await["data"]["code"], "bad_request");
+    for text in ["not json", r#"["ping"]"#, r#"{"type":"ping","id":-1}"#] {
+        peer.send(text).await;
+        assert_eq!(peer.receive().await.unwrap()["data"]["code"], "bad_request", "{text}");
+    }
     peer.send(r#"{"type":"no.such","data":{},"id":7}"#).await;
     let error = peer.receive().await.unwrap();
     assert_eq!((&error["id"], &error["data"]["code"]), (&json!(7), &json!("not_found")));
