@@ -23,6 +23,7 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed { allowed: "GET" })
         .with_state(parts)
         .merge(auth)
         .fallback(async || {

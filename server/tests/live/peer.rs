@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -149,4 +150,16 @@ pub(crate) async fn http(
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     };
     within("an HTTP answer", tokio::task::spawn_blocking(ask)).await.unwrap()
+}
+
+/// The whole answer to a request without headers of interest, as it came over the wire.
+pub(crate) async fn raw(address: SocketAddr, method: &str, path: &str) -> String {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("an HTTP answer", stream.read_to_string(&mut answer)).await.unwrap();
+    answer
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use staywire::{Cause, ClientEvent, Refusal, State};
 use staywire_server::Server;
 
-use crate::peer::{End, Peer, dial, http};
+use crate::peer::{End, Peer, dial, http, raw};
 use crate::support::{
     builder, config, connect, connect_soon, rig, serve, token, token_for, until, within,
 };
@@ -156,6 +156,30 @@ async fn what_is_no_upgrade_is_told_so() {
     let (status, body) = http("GET", format!("http://{}{PATH}", server.address()), vec![]).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["code"]), (426, &Value::from("bad_request")));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_that_a_path_does_not_take_is_told_which_it_takes() {
+    let server = serve(config()).await;
+    for (method, path, allowed) in [
+        ("POST", PATH, "GET"),
+        ("DELETE", "/ws/notifications", "GET"),
+        ("POST", "/healthz", "GET"),
+        ("POST", "/readyz", "GET"),
+        ("PUT", "/metrics", "GET"),
+        ("GET", "/auth/ticket", "POST"),
+    ] {
+        let answer = raw(server.address(), method, path).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let head = head.to_lowercase();
+        assert!(head.starts_with("http/1.1 405 "), "{method} {path}: {head}");
+        let allow = head.lines().filter_map(|line| line.strip_prefix("allow: "));
+        assert_eq!(allow.collect::<Vec<_>>(), [allowed.to_lowercase()], "{method} {path}");
+        assert!(head.contains("cache-control: no-store"), "{head}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["code"], "method_not_allowed", "{method} {path}");
+    }
     server.stop().await;
 }
 
