@@ -8,7 +8,7 @@ use super::payload;
 use crate::bus::RoomKey;
 use crate::gateway::Refusal;
 use crate::hub::Hub;
-use crate::session::Caller;
+use crate::session::{Caller, check_room};
 use crate::time::iso8601;
 
 const ROOM_PREFIX: &str = "chat:";
@@ -38,7 +38,8 @@ pub(super) async fn send(
     now_ms: u64,
 ) -> Result<Box<RawValue>, Refusal> {
     let Send { room, text } = payload::read("chat.send", data)?;
-    if !room.starts_with(ROOM_PREFIX) || room.len() > 256 || room.contains('/') {
+    check_room(&room)?;
+    if !room.starts_with(ROOM_PREFIX) {
         return Err(Refusal::BadRequest("`room` of `chat.send` must begin with `chat:`".into()));
     }
     if text.trim().is_empty() {

@@ -14,6 +14,9 @@ use crate::hub::Begin;
 /// Longest name of a room or an event type, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
+/// The last number that a double holds exactly, as the one after it does not.
+const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+
 /// Longest instance or producer id, in bytes.
 const MAX_ID_BYTES: usize = 128;
 
@@ -27,6 +30,12 @@ impl Session {
     ) -> Result<(), Refusal> {
         let frame =
             ClientFrame::decode(text).map_err(|error| Refusal::BadRequest(error.to_string()))?;
+        if payload.is_some() && !matches!(frame, ClientFrame::Publish { .. }) {
+            return Err(Refusal::BadRequest(
+                "a binary record holds a `publish` and its payload; send other frames as text"
+                    .into(),
+            ));
+        }
         let counts =
             !matches!(frame, ClientFrame::Ping | ClientFrame::Pong | ClientFrame::Leave(_));
         let allowed = if counts { self.limiter.check(now_ms) } else { Ok(()) };
@@ -200,6 +209,12 @@ impl Session {
         allowed: Result<(), Refusal>,
         now_ms: u64,
     ) -> Result<Result<Box<RawValue>, Refusal>, Refusal> {
+        // Not remembered, as other refusals are: there is no such number to remember it under.
+        if !(1..=MAX_SEQUENCE).contains(&publish.sequence) {
+            return Ok(Err(Refusal::BadRequest(format!(
+                "`sequence` in `publish` must be from 1 to {MAX_SEQUENCE}; count on from 1"
+            ))));
+        }
         let identity = &self.caller.identity;
         let stamp = Stamp {
             subject: format!("{}/{}", identity.tenant, identity.subject),
@@ -212,7 +227,8 @@ impl Session {
             Known::New => {}
             known => return Ok(reply_to(known)),
         }
-        let event = allowed.and_then(|()| self.check_publish(room, publish));
+        let is_binary = payload.is_some();
+        let event = allowed.and_then(|()| self.check_publish(room, publish, is_binary));
         let event = match event {
             Ok(json) => StoredEvent { json, binary: payload, at_ms: now_ms },
             Err(refusal) => {
@@ -236,6 +252,7 @@ impl Session {
         &self,
         room: &str,
         publish: &Publish<'_>,
+        is_binary: bool,
     ) -> Result<std::sync::Arc<str>, Refusal> {
         check_room(room)?;
         let event = Typed::read("`event` in `publish`", publish.event.get().as_bytes())
@@ -244,6 +261,11 @@ impl Session {
             return Err(Refusal::BadRequest(format!(
                 "an event's `type` must have 1 to {MAX_NAME_BYTES} bytes"
             )));
+        }
+        if is_binary && event.data.is_some() {
+            return Err(Refusal::BadRequest(
+                "the payload of a binary event is its data; leave `data` out".into(),
+            ));
         }
         self.shared.services.may_publish(&self.caller, room, &event.kind, event.data)?;
         Ok(publish.event.get().into())
@@ -257,7 +279,8 @@ impl Session {
     }
 }
 
-fn check_room(room: &str) -> Result<(), Refusal> {
+/// Whether a room can be called this.
+pub(crate) fn check_room(room: &str) -> Result<(), Refusal> {
     let fits = (1..=MAX_NAME_BYTES).contains(&room.len());
     if fits && !room.chars().any(|c| c.is_control() || c == '/') {
         return Ok(());

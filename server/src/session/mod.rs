@@ -23,6 +23,7 @@ use crate::gateway::Identity;
 use crate::gateway::limits::CommandLimiter;
 use crate::gateway::refusal::Refusal;
 use crate::hub::{Hub, Membership, Outbound};
+pub(crate) use commands::check_room;
 use liveness::Liveness;
 
 /// Who sends a command.

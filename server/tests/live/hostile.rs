@@ -3,13 +3,16 @@
 
 use std::num::NonZeroU32;
 
+use bytes::BytesMut;
 use serde_json::{Value, json};
+use staywire::wire::binary;
 use staywire_server::Server;
+use staywire_server::bus::RoomKey;
 use staywire_server::config::Config;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::peer::{End, Peer};
-use crate::support::{connect, next, publish, serve, token, until, within};
+use crate::support::{TENANT, connect, next, now_ms, publish, serve, token, until, within};
 
 /// A connection that offers our protocol and has said nothing yet.
 async fn stranger(server: &Server) -> Peer {
@@ -31,6 +34,19 @@ async fn refused(mut peer: Peer, code: &str, close: u16) {
     assert_eq!(error["code"], code);
     assert!(error["message"].as_str().is_some_and(|message| message.len() > 10), "{error}");
     assert_eq!(end, End::Closed { code: close, reason: code.to_owned() });
+}
+
+/// A binary message of one record.
+fn record(header: &str, payload: &[u8]) -> Message {
+    let mut frame = BytesMut::new();
+    assert!(binary::write(&mut frame, header, payload));
+    Message::Binary(frame.freeze())
+}
+
+/// The last offset of a room.
+async fn tip(server: &Server, room: &str) -> u64 {
+    let key = RoomKey::new(TENANT, room);
+    server.hub().bus().read(&key, 0, 0, now_ms()).await.unwrap().tip
 }
 
 /// The server lives, serves others, and remembers nothing of who is gone.
@@ -73,7 +89,10 @@ async fn what_is_no_frame_is_refused() {
     let server = serve(config()).await;
     let deep =
         format!(r#"{{"type":"join","data":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    for text in ["", "garbage", "[]", "7", r#"{"no":"type"}"#, r#"{"type":"join"}"#, &deep] {
+    let as_a_list = r#"{"type":"join","data":[1,"chat:1"]}"#;
+    for text in
+        ["", "garbage", "[]", "7", r#"{"no":"type"}"#, r#"{"type":"join"}"#, as_a_list, &deep]
+    {
         let mut peer = guest(&server).await;
         peer.send(text).await;
         refused(peer, "bad_request", 4400).await;
@@ -83,6 +102,23 @@ async fn what_is_no_frame_is_refused() {
         peer.send_raw(Message::Binary(bytes.to_vec().into())).await.unwrap();
         refused(peer, "bad_request", 4400).await;
     }
+    // Of all frames a publish alone has a payload.
+    for header in [
+        r#"{"type":"ping"}"#,
+        r#"{"type":"join","data":{"subscription":1,"room":"chat:1"}}"#,
+        r#"{"type":"leave","data":{"subscription":1}}"#,
+        r#"{"type":"chat.send","id":1,"data":{"room":"chat:1","text":"hi"}}"#,
+        r#"{"type":"chat.send","data":{"room":"chat:1","text":"hi"}}"#,
+    ] {
+        let mut peer = guest(&server).await;
+        peer.send_raw(record(header, b"bytes")).await.unwrap();
+        refused(peer, "bad_request", 4400).await;
+    }
+    let mut early = stranger(&server).await;
+    let hello = r#"{"type":"hello","data":{"instance":"i","producer":"p"}}"#;
+    early.send_raw(record(hello, b"")).await.unwrap();
+    refused(early, "bad_request", 4400).await;
+    assert_eq!(tip(&server, "chat:1").await, 0, "nothing was said");
     let mut twice = guest(&server).await;
     twice.send(r#"{"type":"hello","data":{"instance":"i","producer":"p"}}"#).await;
     refused(twice, "bad_request", 4400).await;
@@ -106,6 +142,15 @@ async fn what_can_be_answered_is_answered_and_the_connection_goes_on() {
         (format!(r#"{{"type":"ai.ask","id":1,"data":{deep}}}"#), "bad_request"),
         (format!(r#"{{"type":"no.such","id":2,"data":{deep}}}"#), "not_found"),
         (r#"{"type":"chat.send","id":3,"data":{"room":"chat:1","text":7}}"#.into(), "bad_request"),
+        (r#"{"type":"chat.send","id":3,"data":["chat:1","hi"]}"#.into(), "bad_request"),
+        (
+            r#"{"type":"chat.send","id":3,"data":{"room":"chat:\u0007","text":"hi"}}"#.into(),
+            "bad_request",
+        ),
+        (
+            r#"{"type":"chat.send","id":3,"data":{"room":"user:ada","text":"hi"}}"#.into(),
+            "bad_request",
+        ),
         (publish(4, "chat:1", "7"), "bad_request"),
         (publish(5, "chat:1", r#"{"type":""}"#), "bad_request"),
         (publish(6, "a/b", r#"{"type":"x"}"#), "bad_request"),
@@ -121,6 +166,19 @@ async fn what_can_be_answered_is_answered_and_the_connection_goes_on() {
     }
     peer.send(publish(11, "chat:1", &format!(r#"{{"type":"x","data":{deep}}}"#))).await;
     assert_eq!(peer.receive().await.unwrap()["type"], "reply", "its data is its own affair");
+    // Numbers begin with 1; the producer is known by now, and none of its publishes is forgotten.
+    for sequence in ["0", "9007199254740992"] {
+        let event = r#"{"type":"x"}"#;
+        let data = format!(r#"{{"sequence":{sequence},"event":{event}}}"#);
+        peer.send(format!(r#"{{"type":"publish","id":12,"room":"chat:1","data":{data}}}"#)).await;
+        let answer = peer.receive().await.unwrap();
+        assert_eq!((&answer["id"], &answer["data"]["code"]), (&json!(12), &json!("bad_request")));
+    }
+    // What is sent as bytes has no data beside them.
+    let event = r#"{"type":"chat:message","data":{"id":"m","user":"mallory","text":"hi"}}"#;
+    peer.send_raw(record(&publish(13, "chat:1", event), b"bytes")).await.unwrap();
+    assert_eq!(peer.receive().await.unwrap()["data"]["code"], "bad_request");
+    assert_eq!(tip(&server, "chat:1").await, 1);
     drop(peer);
     unharmed(&server).await;
 }
