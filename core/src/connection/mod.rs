@@ -393,7 +393,7 @@ fn kind_of_close(code: Option<u16>) -> FailureKind {
         Some(4400 | 4440 | 4404 | 4405 | 4413) => FailureKind::Violation,
         Some(4401 | 4441..=4443) => FailureKind::Unauthorized,
         Some(4403 | 4444..=4447) => FailureKind::Forbidden,
-        Some(4429 | 4449..=4452) => FailureKind::RateLimited,
+        Some(4429 | 4449 | 4450) => FailureKind::RateLimited,
         Some(1001 | 1012 | 1013 | 4453 | 4454 | 4503) => FailureKind::Unavailable,
         Some(_) => FailureKind::Closed,
     }

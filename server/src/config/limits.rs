@@ -29,14 +29,13 @@ pub struct LimitsConfig {
     pub commands_per_second: NonZeroU32,
     /// Commands that one connection may send at once after a rest. Default 2,000.
     pub commands_burst: NonZeroU32,
-    /// Calls of one connection that may wait for their reply at a time. Default 256.
-    pub calls_in_flight: usize,
     /// How long a connection that is in no room and sends nothing but heartbeats is kept, in ms.
     /// 0 keeps it for ever. Default 3,600,000 (an hour).
     pub idle_timeout_ms: u64,
     /// How long a connection may take from the upgrade to its hello, in ms. Default 10,000.
     pub hello_timeout_ms: u64,
-    /// Bytes that may wait for one connection before it counts as a slow consumer. Default 1,048,576.
+    /// Bytes of events that may wait for one connection; what doesn't fit is read from the log later.
+    /// Default 1,048,576.
     pub outbound_queue_bytes: usize,
 }
 
@@ -57,7 +56,6 @@ impl Default for LimitsConfig {
             rooms_per_connection: 256,
             commands_per_second: per_second(200),
             commands_burst: per_second(2_000),
-            calls_in_flight: 256,
             idle_timeout_ms: 3_600_000,
             hello_timeout_ms: 10_000,
             outbound_queue_bytes: 1 << 20,
@@ -71,7 +69,6 @@ impl LimitsConfig {
         at_least_one("limits.instances_per_subject", self.instances_per_subject as u64)?;
         at_least_one("limits.max_frame_bytes", self.max_frame_bytes as u64)?;
         at_least_one("limits.rooms_per_connection", self.rooms_per_connection as u64)?;
-        at_least_one("limits.calls_in_flight", self.calls_in_flight as u64)?;
         at_least_one("limits.hello_timeout_ms", self.hello_timeout_ms)?;
         if self.outbound_queue_bytes < self.max_frame_bytes {
             return Err(ConfigError::invalid(

@@ -24,8 +24,6 @@
 //! | `rate_limited` | 429 | 4429 | too fast; come back after `retry_after_ms` |
 //! | `too_many_connections` | 429 | 4449 | the subject has too many clients connected |
 //! | `too_many_rooms` | 429 | 4450 | the connection is in too many rooms |
-//! | `too_many_calls` | 429 | 4451 | too many calls of the connection are in flight |
-//! | `slow_consumer` | 429 | 4452 | the client reads more slowly than its rooms write |
 //! | `internal` | 500 | 4500 | a fault of the server |
 //! | `draining` | 503 | 4503 | the server is going away; come back after `retry_after_ms` |
 //! | `server_full` | 503 | 4453 | the server holds as many connections as it may |
@@ -181,18 +179,6 @@ pub enum Refusal {
         /// How many it may be in.
         limit: usize,
     },
-    /// As many calls wait for their reply as may.
-    #[error("{limit} calls of this connection are in flight already; wait for a reply")]
-    TooManyCalls {
-        /// How many may be.
-        limit: usize,
-    },
-    /// The client reads more slowly than its rooms write.
-    #[error("{limit_bytes} bytes wait to be read; connect again and resume from the last event")]
-    SlowConsumer {
-        /// How much may wait, in bytes.
-        limit_bytes: usize,
-    },
     /// A fault of the server, whose details are in its log.
     #[error("the server failed; try again, and tell its operator if that does not help")]
     Internal,
@@ -295,8 +281,6 @@ impl Refusal {
             Self::RateLimited { .. } => ("rate_limited", S::TOO_MANY_REQUESTS, 4429),
             Self::TooManyConnections { .. } => ("too_many_connections", S::TOO_MANY_REQUESTS, 4449),
             Self::TooManyRooms { .. } => ("too_many_rooms", S::TOO_MANY_REQUESTS, 4450),
-            Self::TooManyCalls { .. } => ("too_many_calls", S::TOO_MANY_REQUESTS, 4451),
-            Self::SlowConsumer { .. } => ("slow_consumer", S::TOO_MANY_REQUESTS, 4452),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, 4500),
             Self::Draining { .. } => ("draining", S::SERVICE_UNAVAILABLE, 4503),
             Self::ServerFull { .. } => ("server_full", S::SERVICE_UNAVAILABLE, 4453),
@@ -377,8 +361,6 @@ mod tests {
             Refusal::RateLimited { what: "commands", retry_after_ms },
             Refusal::TooManyConnections { limit },
             Refusal::TooManyRooms { limit },
-            Refusal::TooManyCalls { limit },
-            Refusal::SlowConsumer { limit_bytes: limit },
             Refusal::Internal,
             Refusal::Draining { retry_after_ms },
             Refusal::ServerFull { retry_after_ms },
