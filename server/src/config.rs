@@ -6,6 +6,7 @@
 //!
 //! Nothing here reads a key file or opens a socket: it never does more than say what was asked for.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -106,7 +107,7 @@ pub enum ConfigError {
     #[error("configuration key `{key}`: {problem}; {remedy}")]
     Invalid {
         /// The key, in dotted form.
-        key: &'static str,
+        key: Cow<'static, str>,
         /// What is wrong with it.
         problem: String,
         /// What to do about it.
@@ -116,8 +117,12 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// A value that cannot work: which, why, and what to do.
-    pub fn invalid(key: &'static str, problem: impl Into<String>, remedy: &'static str) -> Self {
-        Self::Invalid { key, problem: problem.into(), remedy }
+    pub fn invalid(
+        key: impl Into<Cow<'static, str>>,
+        problem: impl Into<String>,
+        remedy: &'static str,
+    ) -> Self {
+        Self::Invalid { key: key.into(), problem: problem.into(), remedy }
     }
 }
 
