@@ -6,6 +6,7 @@
 //!
 //! Nothing here reads a key file or opens a socket: it never does more than say what was asked for.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ pub mod ai;
 pub mod auth;
 pub mod limits;
 
-pub use ai::AiConfig;
+pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
 pub use limits::{DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig};
 
@@ -106,7 +107,7 @@ pub enum ConfigError {
     #[error("configuration key `{key}`: {problem}; {remedy}")]
     Invalid {
         /// The key, in dotted form.
-        key: &'static str,
+        key: Cow<'static, str>,
         /// What is wrong with it.
         problem: String,
         /// What to do about it.
@@ -116,8 +117,12 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// A value that cannot work: which, why, and what to do.
-    pub fn invalid(key: &'static str, problem: impl Into<String>, remedy: &'static str) -> Self {
-        Self::Invalid { key, problem: problem.into(), remedy }
+    pub fn invalid(
+        key: impl Into<Cow<'static, str>>,
+        problem: impl Into<String>,
+        remedy: &'static str,
+    ) -> Self {
+        Self::Invalid { key: key.into(), problem: problem.into(), remedy }
     }
 }
 
@@ -137,6 +142,7 @@ impl Config {
         let mut config = Self::from_toml(&text, &path.display().to_string())?;
         if let Some(folder) = path.parent() {
             config.auth.resolve_paths(folder);
+            config.ai.resolve_paths(folder);
         }
         Ok(config)
     }
@@ -169,7 +175,8 @@ impl Config {
         self.limits.validate()?;
         self.heartbeat.validate()?;
         self.history.validate()?;
-        self.dedup.validate()
+        self.dedup.validate()?;
+        self.ai.validate()
     }
 
     /// Whether a connection that presents no credential may come in.
@@ -254,10 +261,13 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("staywire-config-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("server.toml");
-        std::fs::write(&file, "[auth]\njwks_file = 'keys.json'\nalgorithm = 'RS256'\n").unwrap();
+        let text = "[auth]\njwks_file = 'keys.json'\nalgorithm = 'RS256'\n\
+                    [ai.openai]\napi_key_file = 'key'\n";
+        std::fs::write(&file, text).unwrap();
         let config = Config::load(&file).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(config.auth.jwks_file, Some(folder.join("keys.json")));
+        assert_eq!(config.ai.openai.api_key_file, Some(folder.join("key")));
     }
 
     #[test]

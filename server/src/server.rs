@@ -12,12 +12,13 @@ use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus};
-use crate::config::{Config, ConfigError};
+use crate::config::{AiConfig, Config, ConfigError};
 use crate::gateway::{Gate, GateError};
 use crate::hub::Hub;
 use crate::services::AllServices;
 use crate::services::ai::{
-    AiService, CorpusError, OfflineProvider, ProviderRegistry, UnknownProvider,
+    AiService, AnthropicProvider, CorpusError, OfflineProvider, OpenAiProvider, ProviderRegistry,
+    UnknownProvider,
 };
 use crate::session::Shared;
 use crate::socket::GOODBYE;
@@ -106,9 +107,7 @@ impl Server {
             max_age_ms: config.history.max_age_ms,
         };
         let hub = Arc::new(Hub::new(bus.clone() as Arc<dyn Bus>, history));
-        let mut providers = ProviderRegistry::new();
-        providers.insert(Arc::new(OfflineProvider::new(config.ai.offline)?));
-        let provider = providers.find(&config.ai.provider)?;
+        let provider = providers(&config.ai)?.find(&config.ai.provider)?;
         let ai = Arc::new(AiService::new(hub.clone(), provider, config.ai.clone()));
         let services = AllServices::new(hub.clone(), ai.clone(), gate.places().clone());
         let sessions = Arc::new(Shared {
@@ -211,6 +210,22 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The built-in provider, and the one that was chosen: any other would ask for a key in vain.
+fn providers(config: &AiConfig) -> Result<ProviderRegistry, StartError> {
+    let mut providers = ProviderRegistry::new();
+    providers.insert(Arc::new(OfflineProvider::new(config.offline)?));
+    match config.provider.as_str() {
+        OpenAiProvider::NAME => {
+            providers.insert(Arc::new(OpenAiProvider::new(config.openai.clone())?));
+        }
+        AnthropicProvider::NAME => {
+            providers.insert(Arc::new(AnthropicProvider::new(config.anthropic.clone())?));
+        }
+        _ => {}
+    }
+    Ok(providers)
 }
 
 /// What has to be done from time to time.

@@ -1,15 +1,17 @@
-//! AI answers: what a provider is, the providers there are, the one that is built in, and the
+//! AI answers: what a provider is, the one that is built in, those that are asked over HTTP, and the
 //! conversations that they answer in.
 //!
 //! Providers know no rooms, sessions or sockets; the service publishes what they stream.
 
 mod answer;
+mod anthropic;
 mod ask;
 mod cancel;
 mod corpus;
 mod figures;
 mod figures_sql;
 mod offline;
+mod openai;
 mod period;
 mod provider;
 mod registry;
@@ -18,10 +20,13 @@ mod service;
 mod sums;
 mod tables;
 mod text;
+mod upstream;
 
+pub use anthropic::AnthropicProvider;
 pub use cancel::{CancelHandle, CancelSignal, cancellation};
 pub use corpus::CorpusError;
 pub use offline::{OfflineConfig, OfflineProvider};
+pub use openai::OpenAiProvider;
 pub use provider::{
     Chunk, ChunkStream, ErrorCode, Message, Prompt, PromptLimits, Provider, ProviderError, Role,
 };
