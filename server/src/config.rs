@@ -19,7 +19,9 @@ pub mod limits;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
-pub use limits::{DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig};
+pub use limits::{
+    DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
+};
 
 /// The whole configuration of one server process.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -55,6 +57,8 @@ pub struct Config {
     pub dedup: DedupConfig,
     /// How the server takes leave of its clients.
     pub drain: DrainConfig,
+    /// How it is told who is in a room.
+    pub presence: PresenceConfig,
     /// Who answers questions.
     pub ai: AiConfig,
 }
@@ -75,6 +79,7 @@ impl Default for Config {
             history: HistoryConfig::default(),
             dedup: DedupConfig::default(),
             drain: DrainConfig::default(),
+            presence: PresenceConfig::default(),
             ai: AiConfig::default(),
         }
     }

@@ -109,7 +109,7 @@ impl Server {
         let hub = Arc::new(Hub::new(bus.clone() as Arc<dyn Bus>, history));
         let provider = providers(&config.ai)?.find(&config.ai.provider)?;
         let ai = Arc::new(AiService::new(hub.clone(), provider, config.ai.clone()));
-        let services = AllServices::new(hub.clone(), ai.clone(), gate.places().clone());
+        let services = AllServices::new(hub.clone(), ai.clone(), gate.places().clone(), &config);
         let sessions = Arc::new(Shared {
             hub,
             services: Arc::new(services),

@@ -24,17 +24,21 @@ pub struct Person {
     pub typing: bool,
 }
 
+impl People {
+    /// Takes in that somebody has come or gone. True if that is news.
+    pub fn take(&mut self, presence: Presence) -> bool {
+        if presence.state == PresenceState::Gone {
+            return self.users.remove(&presence.user).is_some();
+        }
+        let person = self.users.entry(presence.user).or_default();
+        std::mem::replace(&mut person.devices, presence.devices) != presence.devices
+    }
+}
+
 impl Fold for People {
     fn apply(&mut self, kind: &str, data: &str) -> Result<bool, DecodeError> {
         match kind {
-            Presence::TYPE => {
-                let presence: Presence = decode(data)?;
-                if presence.state == PresenceState::Gone {
-                    return Ok(self.users.remove(&presence.user).is_some());
-                }
-                let person = self.users.entry(presence.user).or_default();
-                Ok(std::mem::replace(&mut person.devices, presence.devices) != presence.devices)
-            }
+            Presence::TYPE => Ok(self.take(decode(data)?)),
             Typing::TYPE => {
                 let typing: Typing = decode(data)?;
                 // Who is gone writes nothing.

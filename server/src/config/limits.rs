@@ -152,6 +152,21 @@ impl DedupConfig {
     }
 }
 
+/// How it is told who is in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PresenceConfig {
+    /// How long somebody may be away before they are gone, in ms: a link that is replaced is no
+    /// farewell. Default 5,000.
+    pub linger_ms: u64,
+}
+
+impl Default for PresenceConfig {
+    fn default() -> Self {
+        Self { linger_ms: 5_000 }
+    }
+}
+
 /// How the server takes leave of its clients before it stops.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

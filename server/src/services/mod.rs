@@ -6,32 +6,50 @@ pub mod ai;
 mod chat;
 mod notifications;
 mod payload;
+mod presence;
 mod rights;
+mod rooms;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde_json::value::RawValue;
 
+use crate::config::Config;
 use crate::gateway::Refusal;
 use crate::gateway::limits::Places;
 use crate::hub::Hub;
 use crate::session::{Caller, Permit, Services};
 use ai::AiService;
+use notifications::Notifications;
 pub(crate) use payload::random_id;
+use presence::PresenceService;
+use rights::Rights;
 
 /// The services of one server.
 pub struct AllServices {
     hub: Arc<Hub>,
     ai: Arc<AiService>,
+    presence: Arc<PresenceService>,
+    notifications: Arc<Notifications>,
+    rights: Rights,
     places: Places,
 }
 
 impl AllServices {
     /// All services over one hub.
-    pub fn new(hub: Arc<Hub>, ai: Arc<AiService>, places: Places) -> Self {
-        Self { hub, ai, places }
+    pub fn new(hub: Arc<Hub>, ai: Arc<AiService>, places: Places, config: &Config) -> Self {
+        let linger = Duration::from_millis(config.presence.linger_ms);
+        let presence = PresenceService::new(hub.clone(), linger);
+        let notifications = Arc::new(Notifications::new(hub.clone()));
+        let rights = Rights {
+            ai: ai.clone(),
+            presence: presence.clone(),
+            notifications: notifications.clone(),
+        };
+        Self { hub, ai, presence, notifications, rights, places }
     }
 }
 
@@ -42,7 +60,7 @@ impl Services for AllServices {
         room: &'a str,
         now_ms: u64,
     ) -> BoxFuture<'a, Result<(), Refusal>> {
-        rights::may_join(&self.ai, caller, room, now_ms).boxed()
+        self.rights.may_join(caller, room, now_ms).boxed()
     }
 
     fn may_publish(
@@ -66,13 +84,25 @@ impl Services for AllServices {
             "ai.ask" => ai::ask(&self.ai, caller, data, now_ms).boxed(),
             "ai.cancel" => ready(ai::cancel_answer(&self.ai, caller, data)).boxed(),
             "chat.send" => chat::send(&self.hub, caller, data, now_ms).boxed(),
-            "notifications.send" => notifications::send(&self.hub, caller, data, now_ms).boxed(),
+            "chat.typing" => {
+                presence::typing(&self.hub, caller, data, now_ms, &self.rights).boxed()
+            }
+            "rooms.history" => {
+                rooms::history(&self.hub, caller, data, now_ms, &self.rights).boxed()
+            }
+            "notifications.read" => self.notifications.read(caller, data, now_ms).boxed(),
+            "notifications.send" => self.notifications.send(caller, data, now_ms).boxed(),
             _ => ready(Err(Refusal::NotFound(format!(
-                "there is no method {:?}; there are ai.ask, ai.cancel, chat.send, notifications.send",
+                "there is no method {:?}; there are ai.ask, ai.cancel, chat.send, chat.typing, \
+                 notifications.read, notifications.send, rooms.history",
                 payload::shorten(method)
             ))))
             .boxed(),
         }
+    }
+
+    fn appear(&self, caller: &Caller, room: &str) -> Option<Permit> {
+        self.presence.appear(caller, room)
     }
 
     fn enter(&self, caller: &Caller) -> Result<Permit, Refusal> {

@@ -3,39 +3,60 @@
 //! The tenant is no question here: it is part of every room's full name, and comes from the proof
 //! of identity alone.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use staywire::events::{ChatMessage, EventData, KnownEvent};
 
 use super::ai::{AiService, ROOM_PREFIX as AI_ROOM};
-use super::notifications::ROOM_PREFIX as USER_ROOM;
+use super::notifications::{Notifications, ROOM_PREFIX as USER_ROOM};
+use super::presence::{PresenceService, ROOM_PREFIX as PRESENCE_ROOM};
 use crate::gateway::Refusal;
-use crate::session::Caller;
+use crate::session::{Caller, check_room};
 
 /// Prefixes of rooms that only services write, whether or not they exist yet.
-const SERVICE_ROOMS: [&str; 6] =
-    [AI_ROOM, USER_ROOM, "session:", "task:", "dashboard:", "document:"];
+const SERVICE_ROOMS: [&str; 7] =
+    [AI_ROOM, USER_ROOM, PRESENCE_ROOM, "session:", "task:", "dashboard:", "document:"];
 
-pub(super) async fn may_join(
-    ai: &AiService,
-    caller: &Caller,
-    room: &str,
-    now_ms: u64,
-) -> Result<(), Refusal> {
-    if let Some(session_id) = room.strip_prefix(AI_ROOM) {
-        return ai.claim(caller, session_id, now_ms).await;
-    }
-    if let Some(user) = room.strip_prefix(USER_ROOM) {
-        if user == caller.identity.subject {
-            return Ok(());
+/// What rights depend on.
+pub(super) struct Rights {
+    pub(super) ai: Arc<AiService>,
+    pub(super) presence: Arc<PresenceService>,
+    pub(super) notifications: Arc<Notifications>,
+}
+
+impl Rights {
+    /// Whether the caller may be in a room. What a room's service must do before somebody comes is
+    /// done here too.
+    pub(super) async fn may_join(
+        &self,
+        caller: &Caller,
+        room: &str,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        check_room(room)?;
+        if let Some(session_id) = room.strip_prefix(AI_ROOM) {
+            return self.ai.claim(caller, session_id, now_ms).await;
         }
-        return Err(Refusal::Forbidden(
-            "a user's room is open to that user alone; join `user:` with your own id".into(),
-        ));
+        if let Some(watched) = room.strip_prefix(PRESENCE_ROOM) {
+            if is_service_room(watched) {
+                return Err(Refusal::Forbidden("nobody is told who is in a service's room".into()));
+            }
+            return self.presence.open(&caller.identity.tenant, watched, now_ms).await;
+        }
+        if let Some(user) = room.strip_prefix(USER_ROOM) {
+            if user == caller.identity.subject {
+                return self.notifications.open(&caller.identity.tenant, user, now_ms).await;
+            }
+            return Err(Refusal::Forbidden(
+                "a user's room is open to that user alone; join `user:` with your own id".into(),
+            ));
+        }
+        if is_service_room(room) {
+            return Err(Refusal::Forbidden("this server offers no rooms of that kind".into()));
+        }
+        Ok(())
     }
-    if is_service_room(room) {
-        return Err(Refusal::Forbidden("this server offers no rooms of that kind".into()));
-    }
-    Ok(())
 }
 
 pub(super) fn may_publish(
@@ -53,6 +74,9 @@ pub(super) fn may_publish(
     let event = KnownEvent::decode(kind, data.map_or("null", RawValue::get))
         .map_err(|error| Refusal::BadRequest(error.to_string()))?;
     match event {
+        KnownEvent::Presence(_) => Err(Refusal::Forbidden(
+            "who is in a room is for the server to say; being there is enough".into(),
+        )),
         KnownEvent::ChatMessage(message) if message.user != caller.identity.subject => {
             Err(Refusal::Forbidden(format!(
                 "`user` in `{}` must be your own id; leave it to the call `chat.send`",
@@ -63,6 +87,6 @@ pub(super) fn may_publish(
     }
 }
 
-fn is_service_room(room: &str) -> bool {
+pub(super) fn is_service_room(room: &str) -> bool {
     SERVICE_ROOMS.iter().any(|prefix| room.starts_with(prefix))
 }

@@ -66,8 +66,8 @@ impl Session {
             }
             ClientFrame::Leave(leave) => {
                 self.liveness.busy(now_ms);
-                if let Some(membership) = self.memberships.remove(&leave.subscription) {
-                    self.shared.hub.leave(&membership);
+                if let Some(stay) = self.memberships.remove(&leave.subscription) {
+                    self.shared.hub.leave(&stay.membership);
                 }
                 Ok(())
             }
@@ -169,9 +169,7 @@ impl Session {
         };
         let room = RoomKey::new(&self.caller.identity.tenant, &join.room);
         match self.shared.hub.join(room, join.subscription, begin, &self.out, now_ms).await {
-            Ok(membership) => {
-                self.memberships.insert(join.subscription, membership);
-            }
+            Ok(membership) => self.stay(join.subscription, membership),
             Err(error) => self.refuse_join(&join, &unavailable(&error)),
         }
         Ok(())

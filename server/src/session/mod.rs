@@ -66,6 +66,9 @@ pub trait Services: Send + Sync {
         now_ms: u64,
     ) -> BoxFuture<'a, Result<Box<RawValue>, Refusal>>;
 
+    /// The caller has come to a room; what is returned is dropped when they leave it.
+    fn appear(&self, caller: &Caller, room: &str) -> Option<Permit>;
+
     /// Whether a client instance may come in; the permit is kept as long as the connection.
     fn enter(&self, caller: &Caller) -> Result<Permit, Refusal>;
 }
@@ -99,6 +102,13 @@ pub enum Dialect {
     },
 }
 
+/// A room that a connection is in.
+struct Stay {
+    membership: Membership,
+    /// Kept until it is left.
+    _appearance: Option<Permit>,
+}
+
 /// One connection's conversation.
 pub struct Session {
     shared: Arc<Shared>,
@@ -108,7 +118,7 @@ pub struct Session {
     producer: String,
     /// Kept as long as the session: the instance's place. `None` before the hello.
     permit: Option<Permit>,
-    memberships: BTreeMap<u32, Membership>,
+    memberships: BTreeMap<u32, Stay>,
     /// A plain connection's rooms are numbered by the server.
     numbered: u32,
     limiter: CommandLimiter,
@@ -200,7 +210,8 @@ impl Session {
     /// Reads what is missing from the logs of rooms that fell behind.
     pub async fn catch_up(&mut self, now_ms: u64) -> Result<(), Refusal> {
         // A piece of each in turn, so that a busy room can't keep the others waiting.
-        let mut behind: Vec<&Membership> = self.memberships.values().collect();
+        let mut behind: Vec<&Membership> =
+            self.memberships.values().map(|stay| &stay.membership).collect();
         while !behind.is_empty() {
             let mut more = Vec::new();
             for membership in behind {
@@ -229,6 +240,13 @@ impl Session {
         self.out.close(refusal.close_code(), refusal.code());
     }
 
+    /// Keeps a room that was joined.
+    fn stay(&mut self, subscription: u32, membership: Membership) {
+        let room = membership.room().room();
+        let appearance = self.shared.services.appear(&self.caller, room);
+        self.memberships.insert(subscription, Stay { membership, _appearance: appearance });
+    }
+
     /// Who this is.
     pub fn caller(&self) -> &Caller {
         &self.caller
@@ -237,8 +255,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for membership in self.memberships.values() {
-            self.shared.hub.leave(membership);
+        for stay in self.memberships.values() {
+            self.shared.hub.leave(&stay.membership);
         }
     }
 }

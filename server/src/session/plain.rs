@@ -38,7 +38,7 @@ impl Session {
                 .join(key, self.numbered, Begin::Tip, &self.out, now_ms)
                 .await
                 .map_err(|error| unavailable(&error))?;
-            self.memberships.insert(self.numbered, membership);
+            self.stay(self.numbered, membership);
         }
         Ok(())
     }

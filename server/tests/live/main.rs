@@ -11,6 +11,7 @@ mod kill;
 mod liar;
 mod life;
 mod peer;
+mod people;
 mod plain;
 mod refresh;
 mod rooms;

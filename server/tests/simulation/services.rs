@@ -79,6 +79,10 @@ impl Services for Desk {
         ready(Ok(RawValue::from_string(format!("{uid}")).expect("a number is JSON"))).boxed()
     }
 
+    fn appear(&self, _caller: &Caller, _room: &str) -> Option<staywire_server::session::Permit> {
+        None
+    }
+
     fn enter(&self, caller: &Caller) -> Result<Box<dyn Send + Sync>, Refusal> {
         let permit = self.places.enter(&caller.identity, &caller.instance)?;
         Ok(Box::new(permit))
