@@ -184,6 +184,7 @@ async fn tenants_never_meet() {
     let notice = json!({"user": "ada", "title": "for theirs"});
     let _: Value = theirs.call("notifications.send", &notice).await.unwrap();
     assert_eq!(next(&mut at_theirs).await, Told::Event(1, json!(2)));
+    assert_eq!(next(&mut their_mail).await, Told::Snapshot(json!({"notices": []})));
     let Told::Event(1, notice) = next(&mut their_mail).await else { panic!("no notice") };
     assert_eq!(notice["title"], "for theirs");
     let slash = within("the refusal", theirs.join("../acme/chat:1")).await.unwrap_err();
@@ -230,6 +231,7 @@ async fn a_notice_reaches_every_device_of_its_user_also_one_that_was_away() {
     let sent: Value = bob.call("notifications.send", &notice).await.unwrap();
     proxy.refuse(false);
     for room in &mut rooms {
+        assert_eq!(next(room).await, Told::Snapshot(json!({"notices": []})));
         let Some(RoomEvent::Event(event)) = within("the notice", room.next()).await else {
             panic!("no notice");
         };

@@ -28,8 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let message = json!({"room": "chat:lobby", "text": text});
                     client.call::<_, Value>("chat.send", &message).await?;
                 }
-                None => return Ok(client.close().await),
+                None => break,
             },
         }
     }
+    client.close().await;
+    Ok(())
 }
