@@ -122,6 +122,8 @@ fn build(repo: &Repo) -> Result<Package, String> {
     shrink.arg(wasm_opt).arg("-Oz").args(WASM_FEATURES);
     // Twice would find more than once, and nothing reads the list of features after this.
     shrink.args(["--converge", "-ocimfs", "20", "--strip-target-features"]);
+    // Down there is the far end of the stack, which grows towards it: nothing else has an address so low.
+    shrink.arg("--low-memory-unused");
     sh::run(shrink.arg(&module).arg("-o").arg(&module))?;
 
     // Without this, Node.js older than 22 takes the JavaScript for CommonJS.
