@@ -37,16 +37,13 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Counts one more failure and says how long to wait; `None` once the policy gives up.
-    pub(crate) fn next(
-        &mut self,
-        config: &BackoffConfig,
-        hint: Option<Millis>,
-        rng: &mut Rng,
-    ) -> Option<Millis> {
-        if config.give_up_after.is_some_and(|most| self.attempts >= most) {
-            return None;
-        }
+    /// Whether as many failed as the policy allows.
+    pub(crate) fn gives_up(&self, config: &BackoffConfig) -> bool {
+        config.give_up_after.is_some_and(|most| self.attempts >= most)
+    }
+
+    /// Counts one more failure and says how long to wait, `hint` at least.
+    pub(crate) fn next(&mut self, config: &BackoffConfig, hint: Millis, rng: &mut Rng) -> Millis {
         let mut bound = config.base.0.min(config.cap.0);
         for _ in 0..self.attempts.min(32) {
             bound = bound.saturating_add(bound).min(config.cap.0);
@@ -54,7 +51,7 @@ impl Backoff {
         self.attempts = self.attempts.saturating_add(1);
         // A hint is a floor: the crowd that got the same hint must not come back at one instant.
         let wait = rng.up_to(bound);
-        Some(Millis(hint.map_or(0, |hint| bounded_wait(hint).0).saturating_add(wait)))
+        Millis(bounded_wait(hint).0.saturating_add(wait))
     }
 
     pub(crate) fn attempts(&self) -> u32 {
@@ -80,7 +77,7 @@ mod tests {
             let (mut low, mut high) = (u64::MAX, 0);
             for _ in 0..400 {
                 let mut backoff = Backoff { attempts: attempt as u32 };
-                let wait = backoff.next(&config, None, &mut rng).unwrap().0;
+                let wait = backoff.next(&config, Millis(0), &mut rng).0;
                 low = low.min(wait);
                 high = high.max(wait);
             }
@@ -95,9 +92,7 @@ mod tests {
     #[test]
     fn a_hint_of_the_server_is_a_floor() {
         let mut rng = Rng::new(1);
-        let wait = Backoff::default()
-            .next(&BackoffConfig::default(), Some(Millis(30_000)), &mut rng)
-            .unwrap();
+        let wait = Backoff::default().next(&BackoffConfig::default(), Millis(30_000), &mut rng);
         assert!((30_000..=30_500).contains(&wait.0));
     }
 
@@ -105,10 +100,13 @@ mod tests {
     fn it_gives_up_only_when_asked() {
         let config = BackoffConfig { give_up_after: Some(2), ..BackoffConfig::default() };
         let (mut backoff, mut rng) = (Backoff::default(), Rng::new(1));
-        assert!(backoff.next(&config, None, &mut rng).is_some());
-        assert!(backoff.next(&config, None, &mut rng).is_some());
-        assert!(backoff.next(&config, None, &mut rng).is_none());
+        for _ in 0..2 {
+            assert!(!backoff.gives_up(&config));
+            backoff.next(&config, Millis(0), &mut rng);
+        }
+        assert!(backoff.gives_up(&config));
         backoff.attempts = u32::MAX;
-        assert!(backoff.next(&BackoffConfig::default(), None, &mut rng).is_some());
+        assert!(!backoff.gives_up(&BackoffConfig::default()));
+        backoff.next(&BackoffConfig::default(), Millis(0), &mut rng);
     }
 }

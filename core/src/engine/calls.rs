@@ -16,7 +16,7 @@ enum Progress {
 struct Call {
     id: u32,
     idempotent: bool,
-    deadline: Option<Time>,
+    deadline: Time,
     progress: Progress,
 }
 
@@ -31,7 +31,7 @@ impl Calls {
         self.open.len()
     }
 
-    pub(crate) fn add(&mut self, id: u32, idempotent: bool, deadline: Option<Time>) {
+    pub(crate) fn add(&mut self, id: u32, idempotent: bool, deadline: Time) {
         self.open.push(Call { id, idempotent, deadline, progress: Progress::Queued });
     }
 
@@ -74,13 +74,13 @@ impl Calls {
         ended.map(|index| self.open.remove(index).id)
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.open.iter().filter_map(|call| call.deadline).min()
+    pub(crate) fn next_deadline(&self) -> Time {
+        self.open.iter().fold(Time::NEVER, |first, call| first.min(call.deadline))
     }
 
     /// Ends one call whose time is over; `None` when there is none.
     pub(crate) fn expire_next(&mut self, now: Time) -> Option<u32> {
-        let index = self.open.iter().position(|call| call.deadline.is_some_and(|at| at <= now))?;
+        let index = self.open.iter().position(|call| call.deadline <= now)?;
         Some(self.open.remove(index).id)
     }
 

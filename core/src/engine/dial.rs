@@ -4,6 +4,8 @@
 //! differ from what is there? ([`advance`](Engine::advance)). A missed step can't wedge the
 //! client, because the next mutation asks again.
 
+use core::mem;
+
 use super::credentials::Readiness;
 use super::link::{LinkId, Phase, Role, Slot};
 use super::output::{CallFailure, Output, PublishFailure, RoomFailure};
@@ -11,7 +13,7 @@ use super::rooms::{Gap, GapReason};
 use super::state::{Cause, State};
 use super::time::{Millis, Now, Time, WallTime};
 use super::timers::Timer;
-use super::{BackoffConfig, CredentialsMode, Engine, Name, ProtocolChoice, TokenRequest};
+use super::{CredentialsMode, Engine, Name, ProtocolChoice, TokenRequest};
 
 /// The protocol that an open link speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +222,7 @@ impl<N: Name> Engine<N> {
             }));
         }
         self.had_plain_link = plain;
-        self.sent_away_until = None;
+        self.sent_away_until = Time::default();
         self.timers.clear(Timer::Probe);
         self.timers.set(Timer::Stable, now.time + self.config.stable_after);
         if let Some(slot) = self.links.in_role(Role::Primary)
@@ -284,6 +286,7 @@ impl<N: Name> Engine<N> {
     pub(super) fn lose_link(&mut self, link: LinkId, failure: Failure, now: Now) {
         let Some(slot) = self.links.find(link) else { return };
         let Some(entry) = self.forget_link(slot) else { return };
+        let retry_after = failure.retry_after.unwrap_or_default();
         // A retiring link may have been opened with an older token than the one that is held.
         if failure.kind == FailureKind::Unauthorized && entry.role != Role::Retiring {
             self.credentials.reject();
@@ -299,12 +302,12 @@ impl<N: Name> Engine<N> {
         match entry.role {
             // Idempotent calls that it owed an answer go to the primary.
             Role::Retiring => self.flush(now),
-            Role::Candidate => self.put_off_replacing(failure.retry_after, now),
+            Role::Candidate => self.put_off_replacing(retry_after, now),
             Role::Primary => {
                 if entry.phase == Phase::Dialing && self.fall_back(failure.kind) {
                     return;
                 }
-                self.primary_lost(failure.kind.cause(), failure.retry_after, now);
+                self.primary_lost(failure.kind.cause(), retry_after, now);
             }
         }
     }
@@ -320,7 +323,7 @@ impl<N: Name> Engine<N> {
         self.fallen_back
     }
 
-    pub(super) fn primary_lost(&mut self, cause: Cause, retry_after: Option<Millis>, now: Now) {
+    pub(super) fn primary_lost(&mut self, cause: Cause, retry_after: Millis, now: Now) {
         self.timers.clear(Timer::Refresh);
         self.timers.clear(Timer::Stable);
         self.timers.clear(Timer::Probe);
@@ -338,23 +341,23 @@ impl<N: Name> Engine<N> {
         self.replacing = false;
         self.timers.clear(Timer::Make);
         // A server that sent us away and then died still told us when to come back.
-        let away = self.sent_away_until.take().map(|until| until.since(now.time));
+        let away = mem::take(&mut self.sent_away_until).since(now.time);
         self.retry_later(cause, retry_after.max(away), now);
     }
 
-    fn retry_later(&mut self, cause: Cause, retry_after: Option<Millis>, now: Now) {
+    fn retry_later(&mut self, cause: Cause, retry_after: Millis, now: Now) {
         if !self.online {
             self.set_state(State::Offline, Cause::WentOffline);
             return;
         }
-        match self.backoff.next(&self.config.backoff, retry_after, &mut self.rng) {
-            Some(wait) => {
-                let retry_at = now.time + wait;
-                self.timers.set(Timer::Backoff, retry_at);
-                self.show_reconnecting(retry_at, cause);
-            }
-            None => self.shut(Cause::GaveUp),
+        if self.backoff.gives_up(&self.config.backoff) {
+            self.shut(Cause::GaveUp);
+            return;
         }
+        let wait = self.backoff.next(&self.config.backoff, retry_after, &mut self.rng);
+        let retry_at = now.time + wait;
+        self.timers.set(Timer::Backoff, retry_at);
+        self.show_reconnecting(retry_at, cause);
     }
 
     pub(super) fn show_reconnecting(&mut self, retry_at: Time, cause: Cause) {
@@ -363,14 +366,13 @@ impl<N: Name> Engine<N> {
     }
 
     /// The second link didn't come about: the first stays, and another is tried later.
-    fn put_off_replacing(&mut self, retry_after: Option<Millis>, now: Now) {
+    fn put_off_replacing(&mut self, retry_after: Millis, now: Now) {
         if !self.replacing {
             return;
         }
-        let policy = BackoffConfig { give_up_after: None, ..self.config.backoff };
-        if let Some(wait) = self.replace_backoff.next(&policy, retry_after, &mut self.rng) {
-            self.timers.set(Timer::Make, now.time + wait);
-        }
+        let policy = &self.config.backoff;
+        let wait = self.replace_backoff.next(policy, retry_after, &mut self.rng);
+        self.timers.set(Timer::Make, now.time + wait);
     }
 
     pub(super) fn token_failed(&mut self, request: TokenRequest, cause: Cause, now: Now) {
@@ -379,9 +381,9 @@ impl<N: Name> Engine<N> {
         }
         self.timers.clear(Timer::Token);
         if self.links.in_role(Role::Primary).is_some() {
-            self.put_off_replacing(None, now);
+            self.put_off_replacing(Millis(0), now);
         } else if !self.credentials.settle_for_held(now) {
-            self.retry_later(cause, None, now);
+            self.retry_later(cause, Millis(0), now);
         }
     }
 
@@ -412,8 +414,8 @@ impl<N: Name> Engine<N> {
     /// Drops a link that the peer would not, and goes on as if it had closed.
     pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause, now: Now) {
         match self.end_link(slot, false) {
-            Some(Role::Primary) => self.primary_lost(cause, None, now),
-            Some(Role::Candidate) => self.put_off_replacing(None, now),
+            Some(Role::Primary) => self.primary_lost(cause, Millis(0), now),
+            Some(Role::Candidate) => self.put_off_replacing(Millis(0), now),
             Some(Role::Retiring) => self.flush(now),
             None => {}
         }

@@ -250,7 +250,7 @@ impl<N: Name> Engine<N> {
         match self.links.get(slot).map(|link| link.role) {
             Some(Role::Primary) => {
                 self.replacing = true;
-                self.sent_away_until = Some(at);
+                self.sent_away_until = at;
                 self.timers.set(Timer::Make, at);
             }
             Some(Role::Candidate) => {

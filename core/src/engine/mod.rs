@@ -94,8 +94,8 @@ pub struct Engine<N = Epoch> {
     /// A second link is wanted, to replace the first.
     replacing: bool,
     replace_backoff: Backoff,
-    /// When the server that sent us away wants us back.
-    sent_away_until: Option<Time>,
+    /// When the server that sent us away wants us back; in the past if none did.
+    sent_away_until: Time,
     /// A `plain` link was open before: what came in between can't be known.
     had_plain_link: bool,
     rooms: Rooms<N>,
@@ -125,7 +125,7 @@ impl<N: Name> Engine<N> {
             fallen_back: false,
             replacing: false,
             replace_backoff: Backoff::default(),
-            sent_away_until: None,
+            sent_away_until: Time::default(),
             had_plain_link: false,
             rooms: Rooms::default(),
             outbox: Outbox::new(config.outbox),
@@ -144,7 +144,7 @@ impl<N: Name> Engine<N> {
         }
         self.wanted = true;
         // The first look at the clocks, to tell a later one from.
-        self.sleep.slept(now, None);
+        self.sleep.slept(now, Time::NEVER);
         if self.online {
             self.set_state(State::Connecting, Cause::Requested);
         } else {
@@ -211,7 +211,7 @@ impl<N: Name> Engine<N> {
             self.fail_call(id, CallFailure::Closed);
             return Ok(id);
         }
-        self.calls.add(id, idempotent, deadline);
+        self.calls.add(id, idempotent, deadline.unwrap_or(Time::NEVER));
         self.arm_calls();
         self.flush(now);
         Ok(id)
@@ -257,7 +257,7 @@ impl<N: Name> Engine<N> {
 
     /// The time of the last [`Output::Timeout`] is reached, or any time at all.
     pub fn handle_timeout(&mut self, now: Now) {
-        let due = self.timers.next().map(|(at, _)| at);
+        let due = self.timers.next().map_or(Time::NEVER, |(at, _)| at);
         if self.sleep.slept(now, due) {
             self.woke(now);
         }
@@ -270,7 +270,7 @@ impl<N: Name> Engine<N> {
     /// The platform says that the machine or the application woke up.
     pub fn handle_wake(&mut self, now: Now) {
         // What the platform said need not be found out again at the next wake-up.
-        self.sleep.slept(now, None);
+        self.sleep.slept(now, Time::NEVER);
         self.woke(now);
         self.advance(now);
     }
@@ -402,16 +402,10 @@ impl<N: Name> Engine<N> {
     }
 
     fn arm_calls(&mut self) {
-        match self.calls.next_deadline() {
-            Some(at) => self.timers.set(Timer::Calls, at),
-            None => self.timers.clear(Timer::Calls),
-        }
+        self.timers.set(Timer::Calls, self.calls.next_deadline());
     }
 
     fn arm_rejoin(&mut self) {
-        match self.rooms.next_rejoin() {
-            Some(at) => self.timers.set(Timer::Rejoin, at),
-            None => self.timers.clear(Timer::Rejoin),
-        }
+        self.timers.set(Timer::Rejoin, self.rooms.next_rejoin());
     }
 }

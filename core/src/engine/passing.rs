@@ -91,10 +91,8 @@ impl<N: Name> Engine<N> {
         if self.config.credentials != CredentialsMode::Provider {
             return;
         }
-        match self.credentials.refresh_at(self.config.refresh_margin, now) {
-            Some(at) => self.timers.set(Timer::Refresh, at),
-            None => self.timers.clear(Timer::Refresh),
-        }
+        let at = self.credentials.refresh_at(self.config.refresh_margin, now);
+        self.timers.set(Timer::Refresh, at);
     }
 
     // ---- Sleep and networks ----

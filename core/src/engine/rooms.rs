@@ -230,14 +230,11 @@ impl<N: Name> Rooms<N> {
         self.rooms.iter()
     }
 
-    pub(crate) fn next_rejoin(&self) -> Option<Time> {
-        self.rooms
-            .iter()
-            .filter_map(|room| match room.wish {
-                Wish::Later(at) => Some(at),
-                _ => None,
-            })
-            .min()
+    pub(crate) fn next_rejoin(&self) -> Time {
+        self.rooms.iter().fold(Time::NEVER, |first, room| match room.wish {
+            Wish::Later(at) => first.min(at),
+            _ => first,
+        })
     }
 
     /// One room whose time to come back is reached, now wished for again.

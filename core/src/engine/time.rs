@@ -22,6 +22,9 @@ impl Millis {
 pub struct Time(pub u64);
 
 impl Time {
+    /// No time at all: what has no time yet stands at the end of the clock.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// The span from `earlier` to this point, zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
@@ -43,6 +46,11 @@ impl Add<Millis> for Time {
 /// It may jump either way; only expiry dates and the detection of sleep look at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct WallTime(pub u64);
+
+impl WallTime {
+    /// No time at all.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+}
 
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,14 +81,14 @@ impl SleepWatch {
 
     /// Looks at the clocks and tells whether the machine slept since the last look.
     ///
-    /// `due` is the wake-up that the engine had asked for. A monotonic clock that stops in sleep
+    /// `due` is the wake-up that the engine had asked for, if any. A monotonic clock that stops in sleep
     /// falls behind the wall clock; one that runs on overshoots the wake-up.
-    pub(crate) fn slept(&mut self, now: Now, due: Option<Time>) -> bool {
+    pub(crate) fn slept(&mut self, now: Now, due: Time) -> bool {
         let Some(last) = self.last.replace(now) else { return false };
         let monotonic = now.time.since(last.time).0;
         let wall = now.wall.0.saturating_sub(last.wall.0);
         let fell_behind = wall > monotonic.saturating_add(Self::THRESHOLD);
-        let overshot = due.is_some_and(|due| now.time.since(due).0 > Self::THRESHOLD);
+        let overshot = now.time.since(due).0 > Self::THRESHOLD;
         fell_behind || overshot
     }
 }
@@ -96,19 +104,19 @@ mod tests {
     #[test]
     fn sleep_is_seen_on_either_kind_of_clock() {
         let mut stops = SleepWatch::default();
-        assert!(!stops.slept(at(0, 1_000_000), None));
-        assert!(!stops.slept(at(1_000, 1_001_000), None));
-        assert!(stops.slept(at(1_010, 9_000_000), None), "the monotonic clock stood still");
+        assert!(!stops.slept(at(0, 1_000_000), Time::NEVER));
+        assert!(!stops.slept(at(1_000, 1_001_000), Time::NEVER));
+        assert!(stops.slept(at(1_010, 9_000_000), Time::NEVER), "the monotonic clock stood still");
 
         let mut runs = SleepWatch::default();
-        assert!(!runs.slept(at(0, 0), Some(Time(30_000))));
-        assert!(runs.slept(at(3_600_000, 3_600_000), Some(Time(30_000))), "the wake-up was late");
+        assert!(!runs.slept(at(0, 0), Time(30_000)));
+        assert!(runs.slept(at(3_600_000, 3_600_000), Time(30_000)), "the wake-up was late");
     }
 
     #[test]
     fn a_wall_clock_set_back_is_not_sleep() {
         let mut watch = SleepWatch::default();
-        assert!(!watch.slept(at(0, 9_000_000), None));
-        assert!(!watch.slept(at(10, 1_000), None));
+        assert!(!watch.slept(at(0, 9_000_000), Time::NEVER));
+        assert!(!watch.slept(at(10, 1_000), Time::NEVER));
     }
 }
