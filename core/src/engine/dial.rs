@@ -1,8 +1,8 @@
 //! The life of links: dialling, replacing one by another, losing them, probing them.
 //!
-//! Everything here is driven by one question, asked after every mutation: does what is wanted
-//! differ from what is there? ([`advance`](Engine::advance)). A missed step can't wedge the
-//! client, because the next mutation asks again.
+//! Everything here is driven by one question, asked after every mutation, when all that it led to
+//! is said: does what is wanted differ from what is there? ([`advance`](Engine::advance)). A
+//! missed step can't wedge the client, because the next mutation asks again.
 
 use core::mem;
 
@@ -96,12 +96,13 @@ impl<N: Name> Engine<N> {
 
     /// The transport is open, and this is what the peer agreed to speak.
     pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
         let Some(entry) = self.links.get_mut(slot) else { return };
         if entry.phase != Phase::Dialing {
             return;
         }
-        entry.last_heard = now.time;
+        entry.last_heard = self.now.time;
         self.proven = Some(wire);
         match wire {
             Wire::StaywireV1 => {
@@ -111,41 +112,40 @@ impl<N: Name> Engine<N> {
             Wire::Plain => {
                 entry.phase = Phase::Live;
                 self.heartbeat = self.config.plain_heartbeat.then_some(self.config.heartbeat);
-                self.went_live(slot, now);
+                self.went_live(slot);
             }
         }
-        self.advance(now);
     }
 
     /// The transport could not be opened.
     pub fn handle_open_failed(&mut self, link: LinkId, failure: Failure, now: Now) {
-        self.lose_link(link, failure, now);
-        self.advance(now);
+        self.now = now;
+        self.lose_link(link, failure);
     }
 
     /// The transport closed, or broke.
     pub fn handle_closed(&mut self, link: LinkId, failure: Failure, now: Now) {
-        self.lose_link(link, failure, now);
-        self.advance(now);
+        self.now = now;
+        self.lose_link(link, failure);
     }
 
     /// The token provider answered.
     pub fn handle_token(&mut self, request: TokenRequest, answer: TokenAnswer, now: Now) {
+        self.now = now;
         match answer {
             TokenAnswer::Token { ends } => {
-                if self.credentials.answered(request, ends, now) {
+                if self.credentials.answered(request, ends, self.now) {
                     self.timers.clear(Timer::Token);
                 }
             }
-            TokenAnswer::Failed => self.token_failed(request, Cause::TokenFailed, now),
+            TokenAnswer::Failed => self.token_failed(request, Cause::TokenFailed),
         }
-        self.advance(now);
     }
 
     // ---- What is wanted against what is there ----
 
     /// Starts whatever is missing. Safe to call at any time.
-    pub(super) fn advance(&mut self, now: Now) {
+    pub(super) fn advance(&mut self) {
         if !self.wanted || !self.online {
             return;
         }
@@ -161,24 +161,24 @@ impl<N: Name> Engine<N> {
                 Role::Candidate
             }
         };
-        match self.credentials.readiness(now) {
-            Readiness::Ready => self.dial(role, now),
+        match self.credentials.readiness(self.now) {
+            Readiness::Ready => self.dial(role),
             Readiness::Pending => {}
             Readiness::Ask(request) => {
-                self.timers.set(Timer::Token, now.time + self.config.token_deadline);
+                self.timers.set(Timer::Token, self.now.time + self.config.token_deadline);
                 self.outputs.push_back(Output::NeedToken { request });
             }
         }
     }
 
-    fn dial(&mut self, role: Role, now: Now) {
+    fn dial(&mut self, role: Role) {
         // A retiring link must not keep a new one from its place.
         if let Some(retiring) = self.links.in_role(Role::Retiring) {
             self.end_link(retiring, true);
-            self.flush(now);
+            self.flush();
         }
-        let Some((slot, link)) = self.links.open(role, now.time) else { return };
-        self.timers.set(slot.dial_timer(), now.time + self.config.connect_deadline);
+        let Some((slot, link)) = self.links.open(role, self.now.time) else { return };
+        self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
         let offer_staywire = match self.config.protocol {
             ProtocolChoice::Plain => false,
             ProtocolChoice::StaywireV1 => true,
@@ -187,31 +187,32 @@ impl<N: Name> Engine<N> {
         self.outputs.push_back(Output::Open { link, offer_staywire });
     }
 
-    /// Asks for a second link that takes the first one's place.
-    pub(super) fn replace(&mut self, now: Now) {
+    /// Asks for a second link that takes the first one's place, and for it at once: of the timers that
+    /// are due together, the next may find the first link dead.
+    pub(super) fn replace(&mut self) {
         self.replacing = true;
         self.timers.clear(Timer::Make);
-        self.advance(now);
+        self.advance();
     }
 
     /// The link is open and greeted.
-    pub(super) fn went_live(&mut self, slot: Slot, now: Now) {
+    pub(super) fn went_live(&mut self, slot: Slot) {
         let Some(link) = self.links.get(slot) else { return };
         let role = link.role;
         if let Some(heartbeat) = self.heartbeat {
-            self.timers.set(slot.ping_timer(), now.time + heartbeat.interval);
+            self.timers.set(slot.ping_timer(), self.now.time + heartbeat.interval);
         }
         match role {
             Role::Primary => {
                 self.timers.clear(slot.dial_timer());
-                self.became_primary(now);
+                self.became_primary();
             }
-            Role::Candidate => self.switch_when_resumed(slot, now),
+            Role::Candidate => self.switch_when_resumed(slot),
             Role::Retiring => {}
         }
     }
 
-    fn became_primary(&mut self, now: Now) {
+    fn became_primary(&mut self) {
         let plain = self.proven == Some(Wire::Plain);
         if plain && self.had_plain_link {
             self.outputs.push_back(Output::Gap(Gap {
@@ -224,23 +225,23 @@ impl<N: Name> Engine<N> {
         self.had_plain_link = plain;
         self.sent_away_until = Time::default();
         self.timers.clear(Timer::Probe);
-        self.timers.set(Timer::Stable, now.time + self.config.stable_after);
+        self.timers.set(Timer::Stable, self.now.time + self.config.stable_after);
         if let Some(slot) = self.links.in_role(Role::Primary)
             && let Some(link) = self.links.get_mut(slot)
             && let Some(memory) = link.memory.take()
         {
             self.outbox.greeted(memory);
         }
-        self.arm_refresh(now);
+        self.arm_refresh();
         self.set_state(State::Connected, Cause::Opened);
         if plain {
             self.fail_rooms(RoomFailure::Unsupported);
         }
-        self.flush(now);
+        self.flush();
     }
 
     /// Lets the candidate take over once every room goes on there.
-    pub(super) fn switch_when_resumed(&mut self, slot: Slot, now: Now) {
+    pub(super) fn switch_when_resumed(&mut self, slot: Slot) {
         let Some(link) = self.links.get(slot) else { return };
         if link.role != Role::Candidate || link.phase != Phase::Live || link.resuming() {
             return;
@@ -251,11 +252,11 @@ impl<N: Name> Engine<N> {
             link.role = Role::Retiring;
         }
         self.promote(slot);
-        self.became_primary(now);
+        self.became_primary();
         if let Some(old) = self.links.in_role(Role::Retiring)
             && let Some(old) = self.links.get(old).map(|link| link.id)
         {
-            self.timers.set(Timer::Retire, now.time + self.config.retire_after);
+            self.timers.set(Timer::Retire, self.now.time + self.config.retire_after);
             self.finish_retiring(old);
         }
     }
@@ -283,7 +284,7 @@ impl<N: Name> Engine<N> {
 
     // ---- Loss ----
 
-    pub(super) fn lose_link(&mut self, link: LinkId, failure: Failure, now: Now) {
+    pub(super) fn lose_link(&mut self, link: LinkId, failure: Failure) {
         let Some(slot) = self.links.find(link) else { return };
         let Some(entry) = self.forget_link(slot) else { return };
         let retry_after = failure.retry_after.unwrap_or_default();
@@ -301,13 +302,13 @@ impl<N: Name> Engine<N> {
         }
         match entry.role {
             // Idempotent calls that it owed an answer go to the primary.
-            Role::Retiring => self.flush(now),
-            Role::Candidate => self.put_off_replacing(retry_after, now),
+            Role::Retiring => self.flush(),
+            Role::Candidate => self.put_off_replacing(retry_after),
             Role::Primary => {
                 if entry.phase == Phase::Dialing && self.fall_back(failure.kind) {
                     return;
                 }
-                self.primary_lost(failure.kind.cause(), retry_after, now);
+                self.primary_lost(failure.kind.cause(), retry_after);
             }
         }
     }
@@ -323,7 +324,7 @@ impl<N: Name> Engine<N> {
         self.fallen_back
     }
 
-    pub(super) fn primary_lost(&mut self, cause: Cause, retry_after: Millis, now: Now) {
+    pub(super) fn primary_lost(&mut self, cause: Cause, retry_after: Millis) {
         self.timers.clear(Timer::Refresh);
         self.timers.clear(Timer::Stable);
         self.timers.clear(Timer::Probe);
@@ -331,21 +332,21 @@ impl<N: Name> Engine<N> {
         if let Some(slot) = self.links.in_role(Role::Candidate) {
             self.promote(slot);
             if self.links.get(slot).is_some_and(|link| link.phase == Phase::Live) {
-                self.became_primary(now);
+                self.became_primary();
             } else {
-                self.timers.set(slot.dial_timer(), now.time + self.config.connect_deadline);
-                self.show_reconnecting(now.time, cause);
+                self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
+                self.show_reconnecting(self.now.time, cause);
             }
             return;
         }
         self.replacing = false;
         self.timers.clear(Timer::Make);
         // A server that sent us away and then died still told us when to come back.
-        let away = mem::take(&mut self.sent_away_until).since(now.time);
-        self.retry_later(cause, retry_after.max(away), now);
+        let away = mem::take(&mut self.sent_away_until).since(self.now.time);
+        self.retry_later(cause, retry_after.max(away));
     }
 
-    fn retry_later(&mut self, cause: Cause, retry_after: Millis, now: Now) {
+    fn retry_later(&mut self, cause: Cause, retry_after: Millis) {
         if !self.online {
             self.set_state(State::Offline, Cause::WentOffline);
             return;
@@ -355,7 +356,7 @@ impl<N: Name> Engine<N> {
             return;
         }
         let wait = self.backoff.next(&self.config.backoff, retry_after, &mut self.rng);
-        let retry_at = now.time + wait;
+        let retry_at = self.now.time + wait;
         self.timers.set(Timer::Backoff, retry_at);
         self.show_reconnecting(retry_at, cause);
     }
@@ -366,24 +367,24 @@ impl<N: Name> Engine<N> {
     }
 
     /// The second link didn't come about: the first stays, and another is tried later.
-    fn put_off_replacing(&mut self, retry_after: Millis, now: Now) {
+    fn put_off_replacing(&mut self, retry_after: Millis) {
         if !self.replacing {
             return;
         }
         let policy = &self.config.backoff;
         let wait = self.replace_backoff.next(policy, retry_after, &mut self.rng);
-        self.timers.set(Timer::Make, now.time + wait);
+        self.timers.set(Timer::Make, self.now.time + wait);
     }
 
-    pub(super) fn token_failed(&mut self, request: TokenRequest, cause: Cause, now: Now) {
+    pub(super) fn token_failed(&mut self, request: TokenRequest, cause: Cause) {
         if !self.credentials.failed(request) {
             return;
         }
         self.timers.clear(Timer::Token);
         if self.links.in_role(Role::Primary).is_some() {
-            self.put_off_replacing(Millis(0), now);
-        } else if !self.credentials.settle_for_held(now) {
-            self.retry_later(cause, Millis(0), now);
+            self.put_off_replacing(Millis(0));
+        } else if !self.credentials.settle_for_held(self.now) {
+            self.retry_later(cause, Millis(0));
         }
     }
 
@@ -412,11 +413,11 @@ impl<N: Name> Engine<N> {
     }
 
     /// Drops a link that the peer would not, and goes on as if it had closed.
-    pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause, now: Now) {
+    pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause) {
         match self.end_link(slot, false) {
-            Some(Role::Primary) => self.primary_lost(cause, Millis(0), now),
-            Some(Role::Candidate) => self.put_off_replacing(Millis(0), now),
-            Some(Role::Retiring) => self.flush(now),
+            Some(Role::Primary) => self.primary_lost(cause, Millis(0)),
+            Some(Role::Candidate) => self.put_off_replacing(Millis(0)),
+            Some(Role::Retiring) => self.flush(),
             None => {}
         }
     }

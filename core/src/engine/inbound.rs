@@ -55,20 +55,22 @@ pub struct DataFrame {
 impl<N: Name> Engine<N> {
     /// Anything at all arrived on the link: the peer lives. Other inputs don't imply it.
     pub fn handle_heard(&mut self, link: LinkId, now: Now) {
+        self.now = now;
         if let Some(slot) = self.links.find(link)
             && let Some(link) = self.links.get_mut(slot)
         {
-            link.last_heard = now.time;
+            link.last_heard = self.now.time;
             link.pinged = false;
         }
     }
 
     /// The server greeted the link.
     pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<N>, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
         let Some(entry) = self.links.get_mut(slot) else { return };
         if entry.phase != Phase::Greeting {
-            self.violated(link, now);
+            self.violated(link);
             return;
         }
         entry.phase = Phase::Live;
@@ -87,10 +89,9 @@ impl<N: Name> Engine<N> {
         }
         self.heartbeat = Some(welcome.heartbeat.unwrap_or(self.config.heartbeat).bounded());
         if let Some(left) = welcome.token_ends_in {
-            self.credentials.ends_in(left, now);
+            self.credentials.ends_in(left, self.now);
         }
-        self.went_live(slot, now);
-        self.advance(now);
+        self.went_live(slot);
     }
 
     /// The server asks whether anybody is there.
@@ -102,15 +103,15 @@ impl<N: Name> Engine<N> {
 
     /// The server answered a join or a resume, or a log began anew under a subscription.
     pub fn handle_bound(&mut self, link: LinkId, binding: Binding<N>, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
         if binding.offset >= OFFSET_LIMIT || binding.tip >= OFFSET_LIMIT {
-            self.violated(link, now);
+            self.violated(link);
             return;
         }
         let Some(subscription) = self.links.subscription(link, binding.subscription) else {
             // The room was left before its answer came: the link may have waited for nothing else.
-            self.switch_when_resumed(slot, now);
-            self.advance(now);
+            self.switch_when_resumed(slot);
             return;
         };
         let epoch = binding.epoch;
@@ -139,8 +140,7 @@ impl<N: Name> Engine<N> {
                 self.lose(gap);
             }
         }
-        self.switch_when_resumed(slot, now);
-        self.advance(now);
+        self.switch_when_resumed(slot);
     }
 
     /// The server refuses a subscription, or ends it. With `retry_after` it is asked for again.
@@ -152,11 +152,11 @@ impl<N: Name> Engine<N> {
         retry_after: Option<Millis>,
         now: Now,
     ) -> Option<RoomId> {
+        self.now = now;
         let slot = self.links.find(link)?;
         let entry = self.links.get_mut(slot)?;
         let Some(id) = entry.subscription(subscription).map(|known| known.room) else {
-            self.switch_when_resumed(slot, now);
-            self.advance(now);
+            self.switch_when_resumed(slot);
             return None;
         };
         entry.subscriptions.retain(|known| known.id != subscription);
@@ -168,14 +168,13 @@ impl<N: Name> Engine<N> {
         match retry_after {
             Some(wait) => {
                 if let Some(room) = self.rooms.get_mut(id) {
-                    room.wish = Wish::Later(now.time + bounded_wait(wait));
+                    room.wish = Wish::Later(self.now.time + bounded_wait(wait));
                 }
                 self.arm_rejoin();
             }
             None => self.fail_room(id, RoomFailure::Refused),
         }
-        self.switch_when_resumed(slot, now);
-        self.advance(now);
+        self.switch_when_resumed(slot);
         Some(id)
     }
 
@@ -188,8 +187,9 @@ impl<N: Name> Engine<N> {
         reason: GapReason,
         now: Now,
     ) {
+        self.now = now;
         if to >= OFFSET_LIMIT {
-            self.violated(link, now);
+            self.violated(link);
             return;
         }
         if let Some((_, room)) = self.placed(link, subscription)
@@ -205,6 +205,7 @@ impl<N: Name> Engine<N> {
 
     /// Events arrived. Drain the outputs before handing them over.
     pub fn handle_data(&mut self, link: LinkId, frame: DataFrame, now: Now) -> Verdict {
+        self.now = now;
         if frame.count == 0 {
             return Verdict::Discard;
         }
@@ -213,11 +214,11 @@ impl<N: Name> Engine<N> {
         }
         let last = frame.first.saturating_add(u64::from(frame.count) - 1);
         if last >= OFFSET_LIMIT {
-            self.violated(link, now);
+            self.violated(link);
             return Verdict::Discard;
         }
         let Some((subscription, room)) = self.placed(link, frame.subscription) else {
-            self.place_again(link, frame.subscription, now);
+            self.place_again(link, frame.subscription);
             return Verdict::Discard;
         };
         if let Some((_, reached)) = &mut subscription.reached {
@@ -228,11 +229,12 @@ impl<N: Name> Engine<N> {
 
     /// The server answered a call or a publish. False if nobody waits for it any more.
     pub fn handle_reply(&mut self, link: LinkId, id: u32, now: Now) -> bool {
+        self.now = now;
         if self.links.find(link).is_none() {
             return false;
         }
         if self.outbox.finish(id) {
-            self.flush(now);
+            self.flush();
             return true;
         }
         let Some(sent_on) = self.calls.finish(id) else { return false };
@@ -245,8 +247,9 @@ impl<N: Name> Engine<N> {
 
     /// The server wants this link gone, and says when to make another.
     pub fn handle_goaway(&mut self, link: LinkId, reconnect_after: Millis, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
-        let at = now.time + bounded_wait(reconnect_after);
+        let at = self.now.time + bounded_wait(reconnect_after);
         match self.links.get(slot).map(|link| link.role) {
             Some(Role::Primary) => {
                 self.replacing = true;
@@ -259,22 +262,21 @@ impl<N: Name> Engine<N> {
             }
             Some(Role::Retiring) | None => {}
         }
-        self.advance(now);
     }
 
     /// The peer broke the protocol: the link is dropped, and another is tried after a wait.
     pub fn handle_violation(&mut self, link: LinkId, now: Now) {
-        self.violated(link, now);
-        self.advance(now);
+        self.now = now;
+        self.violated(link);
     }
 
     // ---- Private ----
 
-    fn violated(&mut self, link: LinkId, now: Now) {
+    fn violated(&mut self, link: LinkId) {
         if self.links.find(link).is_some() {
             self.close_link(link, false);
             let failure = Failure { kind: FailureKind::Violation, retry_after: None };
-            self.lose_link(link, failure, now);
+            self.lose_link(link, failure);
         }
     }
 
@@ -336,15 +338,14 @@ impl<N: Name> Engine<N> {
 
     /// Events came that can't be placed. Before its answer a subscription must be silent; after
     /// the room moved to another log (which was said as a gap), the primary is asked again.
-    fn place_again(&mut self, link: LinkId, subscription: u32, now: Now) {
+    fn place_again(&mut self, link: LinkId, subscription: u32) {
         let Some(slot) = self.links.find(link) else { return };
         let Some(entry) = self.links.get_mut(slot) else { return };
         let role = entry.role;
         let Some(subscription) = entry.subscription(subscription) else { return };
         let room = subscription.room;
         if subscription.epoch.is_none() {
-            self.violated(link, now);
-            self.advance(now);
+            self.violated(link);
         } else if role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
             self.unsubscribe_on(slot, room);
             self.subscribe_on(link, room);

@@ -73,6 +73,8 @@ pub struct TooMany;
 #[derive(Debug)]
 pub struct Engine<N = Epoch> {
     config: Config,
+    /// The time of the input that is being handled.
+    now: Now,
     rng: Rng,
     timers: Timers,
     outputs: Outputs<N>,
@@ -108,6 +110,7 @@ impl<N: Name> Engine<N> {
     /// A new engine. The same configuration, seed and inputs give the same outputs.
     pub fn new(config: Config, seed: u64) -> Self {
         Self {
+            now: Now::default(),
             rng: Rng::new(seed),
             timers: Timers::new(),
             outputs: Outputs::default(),
@@ -139,22 +142,23 @@ impl<N: Name> Engine<N> {
 
     /// Asks for a connection, and keeps asking until [`close`](Self::close). Idempotent.
     pub fn connect(&mut self, now: Now) {
+        self.now = now;
         if self.wanted || matches!(self.state, State::Closed { .. }) {
             return;
         }
         self.wanted = true;
         // The first look at the clocks, to tell a later one from.
-        self.sleep.slept(now, Time::NEVER);
+        self.sleep.slept(self.now, Time::NEVER);
         if self.online {
             self.set_state(State::Connecting, Cause::Requested);
         } else {
             self.set_state(State::Offline, Cause::WentOffline);
         }
-        self.advance(now);
     }
 
     /// Joins a room. It stays joined over any number of links until [`leave`](Self::leave).
     pub fn join(&mut self, from: From<N>, now: Now) -> Result<RoomId, TooMany> {
+        self.now = now;
         if self.rooms.len() >= self.config.max_rooms {
             return Err(TooMany);
         }
@@ -163,7 +167,6 @@ impl<N: Name> Engine<N> {
             self.fail_room(room, RoomFailure::Closed);
         }
         self.subscribe_everywhere(room);
-        self.advance(now);
         Ok(room)
     }
 
@@ -203,6 +206,7 @@ impl<N: Name> Engine<N> {
         deadline: Option<Time>,
         now: Now,
     ) -> Result<u32, TooMany> {
+        self.now = now;
         if self.calls.len() >= self.config.max_calls {
             return Err(TooMany);
         }
@@ -213,7 +217,7 @@ impl<N: Name> Engine<N> {
         }
         self.calls.add(id, idempotent, deadline.unwrap_or(Time::NEVER));
         self.arm_calls();
-        self.flush(now);
+        self.flush();
         Ok(id)
     }
 
@@ -228,12 +232,14 @@ impl<N: Name> Engine<N> {
     /// Puts a publish of `bytes` payload bytes in the outbox and names it. It is sent in order,
     /// and again after a lost link, until the server answers.
     pub fn publish(&mut self, bytes: usize, now: Now) -> Result<u32, OutboxFull> {
-        self.enqueue(bytes, true, now)
+        self.now = now;
+        self.enqueue(bytes, true)
     }
 
     /// The same for an event that the server doesn't answer: it is sent at most once.
     pub fn send_event(&mut self, bytes: usize, now: Now) -> Result<u32, OutboxFull> {
-        self.enqueue(bytes, false, now)
+        self.now = now;
+        self.enqueue(bytes, false)
     }
 
     /// Ends a call or a publish that turned out to be impossible to send.
@@ -257,50 +263,50 @@ impl<N: Name> Engine<N> {
 
     /// The time of the last [`Output::Timeout`] is reached, or any time at all.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
         let due = self.timers.next().map_or(Time::NEVER, |(at, _)| at);
-        if self.sleep.slept(now, due) {
-            self.woke(now);
+        if self.sleep.slept(self.now, due) {
+            self.woke();
         }
-        while let Some(timer) = self.timers.pop_due(now.time) {
-            self.fire(timer, now);
+        while let Some(timer) = self.timers.pop_due(self.now.time) {
+            self.fire(timer);
         }
-        self.advance(now);
     }
 
     /// The platform says that the machine or the application woke up.
     pub fn handle_wake(&mut self, now: Now) {
+        self.now = now;
         // What the platform said need not be found out again at the next wake-up.
-        self.sleep.slept(now, Time::NEVER);
-        self.woke(now);
-        self.advance(now);
+        self.sleep.slept(self.now, Time::NEVER);
+        self.woke();
     }
 
     /// The platform says that the way to the network changed: a second link is made at once.
     pub fn handle_network_changed(&mut self, now: Now) {
+        self.now = now;
         if self.links.live_primary().is_some() {
             // One that was being made goes over the old network.
             if let Some(slot) = self.links.in_role(Role::Candidate) {
                 self.end_link(slot, false);
             }
-            self.replace(now);
+            self.replace();
         } else {
-            self.woke(now);
+            self.woke();
         }
-        self.advance(now);
     }
 
     /// The platform says whether there is a network.
     pub fn handle_online(&mut self, online: bool, now: Now) {
+        self.now = now;
         if self.online == online {
             return;
         }
         self.online = online;
         if online {
-            self.came_online(now);
+            self.came_online();
         } else {
             self.went_offline();
         }
-        self.advance(now);
     }
 
     // ---- Output ----
@@ -316,7 +322,11 @@ impl<N: Name> Engine<N> {
     }
 
     /// The next thing to do but for waiting, where the caller doesn't need to know when to wake.
+    /// When all is said that the last mutation led to, whatever is still missing is started.
     pub(crate) fn next_output(&mut self) -> Option<Output<N>> {
+        if self.outputs.is_empty() {
+            self.advance();
+        }
         self.outputs.pop_front()
     }
 
@@ -381,7 +391,7 @@ impl<N: Name> Engine<N> {
         self.outputs.push_back(Output::Send { link, message });
     }
 
-    fn enqueue(&mut self, bytes: usize, acknowledged: bool, now: Now) -> Result<u32, OutboxFull> {
+    fn enqueue(&mut self, bytes: usize, acknowledged: bool) -> Result<u32, OutboxFull> {
         while let Some(id) = self.outbox.make_room(bytes)? {
             self.fail_publish(id, PublishFailure::Dropped);
         }
@@ -391,7 +401,7 @@ impl<N: Name> Engine<N> {
             return Ok(id);
         }
         self.outbox.add(id, bytes, acknowledged);
-        self.flush(now);
+        self.flush();
         Ok(id)
     }
 

@@ -5,15 +5,14 @@ use super::link::{LinkId, Phase, Role, Slot};
 use super::outbox::Next;
 use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure};
 use super::rooms::{Room, RoomId, Wish};
-use super::time::Now;
 use super::{Engine, Name};
 
 impl<N: Name> Engine<N> {
     /// Sends everything that waits for a live primary.
-    pub(super) fn flush(&mut self, now: Now) {
+    pub(super) fn flush(&mut self) {
         let Some(link) = self.links.live_primary() else { return };
         let plain = self.proven == Some(Wire::Plain);
-        while let Some(next) = self.outbox.send_next(link, now) {
+        while let Some(next) = self.outbox.send_next(link, self.now) {
             match next {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
                 Next::Publish { id, .. } if plain => {
