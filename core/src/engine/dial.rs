@@ -7,7 +7,7 @@
 use core::mem;
 
 use super::credentials::Readiness;
-use super::link::{LinkId, Phase, Role, Slot};
+use super::link::{Link, LinkId, Phase, Role, Slot};
 use super::output::{CallFailure, Output, PublishFailure, RoomFailure};
 use super::rooms::{Gap, GapReason};
 use super::state::{Cause, State};
@@ -84,13 +84,6 @@ pub struct Failure {
     pub retry_after: Option<Millis>,
 }
 
-/// What is still to be known of a link that was taken out of its place.
-struct Forgotten {
-    id: LinkId,
-    role: Role,
-    phase: Phase,
-}
-
 impl<N: Name> Engine<N> {
     // ---- Inputs of the transport ----
 
@@ -98,7 +91,7 @@ impl<N: Name> Engine<N> {
     pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
         self.now = now;
         let Some(slot) = self.links.find(link) else { return };
-        let Some(entry) = self.links.get_mut(slot) else { return };
+        let entry = &mut self.links[slot];
         if entry.phase != Phase::Dialing {
             return;
         }
@@ -107,7 +100,7 @@ impl<N: Name> Engine<N> {
         match wire {
             Wire::StaywireV1 => {
                 entry.phase = Phase::Greeting;
-                self.say_hello(slot, link);
+                self.say_hello(slot);
             }
             Wire::Plain => {
                 entry.phase = Phase::Live;
@@ -120,13 +113,15 @@ impl<N: Name> Engine<N> {
     /// The transport could not be opened.
     pub fn handle_open_failed(&mut self, link: LinkId, failure: Failure, now: Now) {
         self.now = now;
-        self.lose_link(link, failure);
+        self.handle_closed(link, failure, now);
     }
 
     /// The transport closed, or broke.
     pub fn handle_closed(&mut self, link: LinkId, failure: Failure, now: Now) {
         self.now = now;
-        self.lose_link(link, failure);
+        if let Some(slot) = self.links.find(link) {
+            self.lose_link(slot, failure);
+        }
     }
 
     /// The token provider answered.
@@ -153,7 +148,7 @@ impl<N: Name> Engine<N> {
             None if self.timers.is_set(Timer::Backoff) => return,
             None => Role::Primary,
             Some(slot) => {
-                let live = self.links.get(slot).is_some_and(|link| link.phase == Phase::Live);
+                let live = self.links[slot].phase == Phase::Live;
                 let making = self.links.in_role(Role::Candidate).is_some();
                 if !live || making || !self.replacing || self.timers.is_set(Timer::Make) {
                     return;
@@ -177,7 +172,8 @@ impl<N: Name> Engine<N> {
             self.end_link(retiring, true);
             self.flush();
         }
-        let Some((slot, link)) = self.links.open(role, self.now.time) else { return };
+        let Some(slot) = self.links.open(role, self.now.time) else { return };
+        let link = self.links[slot].id;
         self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
         let offer_staywire = match self.config.protocol {
             ProtocolChoice::Plain => false,
@@ -197,18 +193,16 @@ impl<N: Name> Engine<N> {
 
     /// The link is open and greeted.
     pub(super) fn went_live(&mut self, slot: Slot) {
-        let Some(link) = self.links.get(slot) else { return };
-        let role = link.role;
         if let Some(heartbeat) = self.heartbeat {
             self.timers.set(slot.ping_timer(), self.now.time + heartbeat.interval);
         }
-        match role {
+        match self.links[slot].role {
             Role::Primary => {
                 self.timers.clear(slot.dial_timer());
                 self.became_primary();
             }
             Role::Candidate => self.switch_when_resumed(slot),
-            Role::Retiring => {}
+            Role::Retiring | Role::None => {}
         }
     }
 
@@ -227,8 +221,7 @@ impl<N: Name> Engine<N> {
         self.timers.clear(Timer::Probe);
         self.timers.set(Timer::Stable, self.now.time + self.config.stable_after);
         if let Some(slot) = self.links.in_role(Role::Primary)
-            && let Some(link) = self.links.get_mut(slot)
-            && let Some(memory) = link.memory.take()
+            && let Some(memory) = self.links[slot].memory.take()
         {
             self.outbox.greeted(memory);
         }
@@ -242,22 +235,18 @@ impl<N: Name> Engine<N> {
 
     /// Lets the candidate take over once every room goes on there.
     pub(super) fn switch_when_resumed(&mut self, slot: Slot) {
-        let Some(link) = self.links.get(slot) else { return };
+        let link = &self.links[slot];
         if link.role != Role::Candidate || link.phase != Phase::Live || link.resuming() {
             return;
         }
-        if let Some(old) = self.links.in_role(Role::Primary)
-            && let Some(link) = self.links.get_mut(old)
-        {
-            link.role = Role::Retiring;
+        if let Some(old) = self.links.in_role(Role::Primary) {
+            self.links[old].role = Role::Retiring;
         }
         self.promote(slot);
         self.became_primary();
-        if let Some(old) = self.links.in_role(Role::Retiring)
-            && let Some(old) = self.links.get(old).map(|link| link.id)
-        {
+        if let Some(old) = self.links.in_role(Role::Retiring) {
             self.timers.set(Timer::Retire, self.now.time + self.config.retire_after);
-            self.finish_retiring(old);
+            self.finish_retiring(self.links[old].id);
         }
     }
 
@@ -265,9 +254,7 @@ impl<N: Name> Engine<N> {
         self.timers.clear(slot.dial_timer());
         self.timers.clear(Timer::Make);
         self.replacing = false;
-        if let Some(link) = self.links.get_mut(slot) {
-            link.role = Role::Primary;
-        }
+        self.links[slot].role = Role::Primary;
         // Repeats are told by their sequence, so that nothing has to wait for the old link.
         self.outbox.resend();
     }
@@ -275,7 +262,7 @@ impl<N: Name> Engine<N> {
     /// Closes a replaced link that owes no more answers.
     pub(super) fn finish_retiring(&mut self, link: LinkId) {
         if let Some(slot) = self.links.in_role(Role::Retiring)
-            && self.links.get(slot).is_some_and(|entry| entry.id == link)
+            && self.links[slot].id == link
             && !self.calls.any_on(link)
         {
             self.end_link(slot, true);
@@ -284,32 +271,33 @@ impl<N: Name> Engine<N> {
 
     // ---- Loss ----
 
-    pub(super) fn lose_link(&mut self, link: LinkId, failure: Failure) {
-        let Some(slot) = self.links.find(link) else { return };
-        let Some(entry) = self.forget_link(slot) else { return };
+    pub(super) fn lose_link(&mut self, slot: Slot, failure: Failure) {
+        let Link { role, phase, .. } = self.links[slot];
+        self.forget_link(slot);
         let retry_after = failure.retry_after.unwrap_or_default();
         // A retiring link may have been opened with an older token than the one that is held.
-        if failure.kind == FailureKind::Unauthorized && entry.role != Role::Retiring {
+        if failure.kind == FailureKind::Unauthorized && role != Role::Retiring {
             self.credentials.reject();
         }
         let fixed = self.config.credentials != CredentialsMode::Provider;
         let fatal = failure.kind == FailureKind::Forbidden
             || (failure.kind == FailureKind::Unauthorized && fixed);
         // Only what refuses the primary is final: a make that fails keeps the old link.
-        if fatal && entry.role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
+        if fatal && role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
             self.shut(failure.kind.cause());
             return;
         }
-        match entry.role {
+        match role {
             // Idempotent calls that it owed an answer go to the primary.
             Role::Retiring => self.flush(),
             Role::Candidate => self.put_off_replacing(retry_after),
             Role::Primary => {
-                if entry.phase == Phase::Dialing && self.fall_back(failure.kind) {
+                if phase == Phase::Dialing && self.fall_back(failure.kind) {
                     return;
                 }
                 self.primary_lost(failure.kind.cause(), retry_after);
             }
+            Role::None => {}
         }
     }
 
@@ -331,7 +319,7 @@ impl<N: Name> Engine<N> {
         self.outbox.resend();
         if let Some(slot) = self.links.in_role(Role::Candidate) {
             self.promote(slot);
-            if self.links.get(slot).is_some_and(|link| link.phase == Phase::Live) {
+            if self.links[slot].phase == Phase::Live {
                 self.became_primary();
             } else {
                 self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
@@ -389,36 +377,38 @@ impl<N: Name> Engine<N> {
     }
 
     /// Takes a link out of its place, with its timers, calls and outbox entries.
-    fn forget_link(&mut self, slot: Slot) -> Option<Forgotten> {
-        let link = self.links.get(slot)?;
-        let link = Forgotten { id: link.id, role: link.role, phase: link.phase };
-        self.links.remove(slot);
+    fn forget_link(&mut self, slot: Slot) {
+        let link = &mut self.links[slot];
+        let (id, role) = (link.id, mem::replace(&mut link.role, Role::None));
+        link.subscriptions.clear();
         self.timers.clear(slot.dial_timer());
         self.timers.clear(slot.ping_timer());
         self.timers.clear(slot.dead_timer());
-        if link.role == Role::Retiring {
+        if role == Role::Retiring {
             self.timers.clear(Timer::Retire);
         }
-        while let Some(id) = self.calls.interrupt_next(link.id) {
-            self.fail_call(id, CallFailure::Interrupted);
+        while let Some(call) = self.calls.interrupt_next(id) {
+            self.fail_call(call, CallFailure::Interrupted);
         }
         self.arm_calls();
-        Some(link)
     }
 
-    pub(super) fn end_link(&mut self, slot: Slot, in_order: bool) -> Option<Role> {
-        let link = self.forget_link(slot)?;
-        self.close_link(link.id, in_order);
-        Some(link.role)
+    pub(super) fn end_link(&mut self, slot: Slot, in_order: bool) {
+        if self.links[slot].role != Role::None {
+            self.forget_link(slot);
+            self.close_link(self.links[slot].id, in_order);
+        }
     }
 
     /// Drops a link that the peer would not, and goes on as if it had closed.
     pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause) {
-        match self.end_link(slot, false) {
-            Some(Role::Primary) => self.primary_lost(cause, Millis(0)),
-            Some(Role::Candidate) => self.put_off_replacing(Millis(0)),
-            Some(Role::Retiring) => self.flush(),
-            None => {}
+        let role = self.links[slot].role;
+        self.end_link(slot, false);
+        match role {
+            Role::Primary => self.primary_lost(cause, Millis(0)),
+            Role::Candidate => self.put_off_replacing(Millis(0)),
+            Role::Retiring => self.flush(),
+            Role::None => {}
         }
     }
 

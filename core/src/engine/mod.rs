@@ -61,7 +61,7 @@ use link::{Links, Role};
 use outbox::Outbox;
 use output::Outputs;
 use rng::Rng;
-use rooms::{Rooms, Wish};
+use rooms::Rooms;
 use time::SleepWatch;
 use timers::Timers;
 
@@ -181,7 +181,8 @@ impl<N: Name> Engine<N> {
     /// [`room_caught_up`](Self::room_caught_up).
     pub fn room_overflowed(&mut self, room: RoomId, epoch: N, offset: u64) {
         if let Some(entry) = self.rooms.get_mut(room) {
-            entry.wish = Wish::Paused;
+            entry.paused = Some(Time::NEVER);
+            entry.answered = true;
             entry.epoch = Some(epoch);
             entry.position = offset;
             self.unsubscribe_everywhere(room);
@@ -191,9 +192,9 @@ impl<N: Name> Engine<N> {
     /// The application has taken all that was queued for this room.
     pub fn room_caught_up(&mut self, room: RoomId) {
         if let Some(entry) = self.rooms.get_mut(room)
-            && entry.wish == Wish::Paused
+            && entry.paused == Some(Time::NEVER)
         {
-            entry.wish = Wish::Subscribed;
+            entry.paused = None;
             self.subscribe_everywhere(room);
         }
     }
@@ -337,7 +338,7 @@ impl<N: Name> Engine<N> {
 
     /// The position in a room, once the server has given one.
     pub fn position(&self, room: RoomId) -> Option<(&N, u64)> {
-        let room = self.rooms.get(room)?;
+        let room = self.rooms.get(room).filter(|room| room.answered)?;
         room.epoch.as_ref().map(|epoch| (epoch, room.position))
     }
 
@@ -348,7 +349,7 @@ impl<N: Name> Engine<N> {
 
     /// The epoch that a room's position belongs to.
     pub fn epoch(&self, room: RoomId) -> Option<N> {
-        self.rooms.get(room)?.epoch.clone()
+        self.position(room).map(|(epoch, _)| epoch.clone())
     }
 
     /// Messages and payload bytes in the outbox.

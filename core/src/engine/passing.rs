@@ -1,10 +1,9 @@
 //! What happens when time passes: timers that fire, silence that is judged, sleep, and networks
 //! that come and go.
 
-use super::link::{LinkId, Role, Slot};
+use super::link::{Role, Slot};
 use super::output::{CallFailure, Outgoing, Output};
 use super::state::{Cause, State};
-use super::time::Millis;
 use super::timers::Timer;
 use super::{CredentialsMode, Engine, Name};
 
@@ -59,32 +58,31 @@ impl<N: Name> Engine<N> {
 
     /// Pings a link that was silent for the interval; one that was not is looked at again later.
     fn ping(&mut self, slot: Slot) {
-        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else { return };
-        let (id, quiet_until) = (link.id, link.last_heard + heartbeat.interval);
+        let Some(heartbeat) = self.heartbeat else { return };
+        let quiet_until = self.links[slot].last_heard + heartbeat.interval;
         if self.now.time < quiet_until {
             self.timers.set(slot.ping_timer(), quiet_until);
             return;
         }
-        self.ask_for_a_sign(slot, id);
+        self.ask_for_a_sign(slot);
         self.timers.set(slot.dead_timer(), self.now.time + heartbeat.timeout);
     }
 
     /// Drops a link on which nothing was heard since its ping; one that answered is due for another
     /// where the timeout is longer than the interval.
     fn judge(&mut self, slot: Slot) {
-        let (Some(heartbeat), Some(link)) = (self.heartbeat, self.links.get(slot)) else { return };
-        if link.pinged {
+        let Some(heartbeat) = self.heartbeat else { return };
+        if self.links[slot].pinged {
             self.drop_link(slot, Cause::PeerDead);
         } else {
-            self.timers.set(slot.ping_timer(), link.last_heard + heartbeat.interval);
+            let due = self.links[slot].last_heard + heartbeat.interval;
+            self.timers.set(slot.ping_timer(), due);
         }
     }
 
-    fn ask_for_a_sign(&mut self, slot: Slot, id: LinkId) {
-        if let Some(link) = self.links.get_mut(slot) {
-            link.pinged = true;
-        }
-        self.send(id, Outgoing::Ping);
+    fn ask_for_a_sign(&mut self, slot: Slot) {
+        self.links[slot].pinged = true;
+        self.send(self.links[slot].id, Outgoing::Ping);
     }
 
     pub(super) fn arm_refresh(&mut self) {
@@ -104,36 +102,34 @@ impl<N: Name> Engine<N> {
         self.backoff.reset();
         self.replace_backoff.reset();
         self.timers.clear(Timer::Backoff);
-        if let Some(link) = self.links.live_primary() {
+        if let Some(slot) = self.links.live_primary() {
             if !self.timers.is_set(Timer::Refresh) || self.links.in_role(Role::Candidate).is_none()
             {
                 self.arm_refresh();
             }
-            self.probe(link);
+            self.probe(slot);
         } else if let Some(slot) = self.links.in_role(Role::Primary) {
             // It was being opened when the machine fell asleep: nothing is owed to it.
             self.end_link(slot, false);
         }
     }
 
-    fn probe(&mut self, link: LinkId) {
-        if self.heartbeat.is_none() {
+    fn probe(&mut self, slot: Slot) {
+        let Some(heartbeat) = self.heartbeat else {
             // Nothing on this link would answer: only a new one proves anything.
             self.replace();
             return;
-        }
-        let Some(slot) = self.links.find(link) else { return };
+        };
         // Silence in sleep is no fault of the peer: it is judged from here on.
-        let allowed = self.heartbeat.map_or(Millis(0), |heartbeat| heartbeat.timeout);
         self.timers.clear(slot.ping_timer());
-        self.timers.set(slot.dead_timer(), self.now.time + allowed);
-        self.ask_for_a_sign(slot, link);
+        self.timers.set(slot.dead_timer(), self.now.time + heartbeat.timeout);
+        self.ask_for_a_sign(slot);
         self.timers.set(Timer::Probe, self.now.time + self.config.probe_deadline);
     }
 
     fn probe_unanswered(&mut self) {
-        let primary = self.links.in_role(Role::Primary).and_then(|slot| self.links.get(slot));
-        if primary.is_some_and(|link| link.pinged) {
+        let primary = self.links.in_role(Role::Primary);
+        if primary.is_some_and(|slot| self.links[slot].pinged) {
             self.replace();
         }
     }
