@@ -5,7 +5,7 @@
 //! AWS Architecture Blog, 2015.
 
 use super::rng::Rng;
-use super::time::Millis;
+use super::time::{Millis, Time};
 
 /// The back-off policy.
 #[derive(Debug, Clone, Copy)]
@@ -42,16 +42,21 @@ impl Backoff {
         config.give_up_after.is_some_and(|most| self.attempts >= most)
     }
 
-    /// Counts one more failure and says how long to wait, `hint` at least.
-    pub(crate) fn next(&mut self, config: &BackoffConfig, hint: Millis, rng: &mut Rng) -> Millis {
+    /// Counts one more failure and says when to try again: `hint` from `now` at the earliest.
+    pub(crate) fn next(
+        &mut self,
+        config: &BackoffConfig,
+        hint: Millis,
+        now: Time,
+        rng: &mut Rng,
+    ) -> Time {
         let mut bound = config.base.0.min(config.cap.0);
         for _ in 0..self.attempts.min(32) {
-            bound = bound.saturating_add(bound).min(config.cap.0);
+            bound = if bound > config.cap.0 / 2 { config.cap.0 } else { bound * 2 };
         }
         self.attempts = self.attempts.saturating_add(1);
         // A hint is a floor: the crowd that got the same hint must not come back at one instant.
-        let wait = rng.up_to(bound);
-        Millis(bounded_wait(hint).0.saturating_add(wait))
+        now + bounded_wait(hint) + Millis(rng.up_to(bound))
     }
 
     pub(crate) fn attempts(&self) -> u32 {
@@ -77,7 +82,7 @@ mod tests {
             let (mut low, mut high) = (u64::MAX, 0);
             for _ in 0..400 {
                 let mut backoff = Backoff { attempts: attempt as u32 };
-                let wait = backoff.next(&config, Millis(0), &mut rng).0;
+                let wait = backoff.next(&config, Millis(0), Time(0), &mut rng).0;
                 low = low.min(wait);
                 high = high.max(wait);
             }
@@ -91,9 +96,9 @@ mod tests {
 
     #[test]
     fn a_hint_of_the_server_is_a_floor() {
-        let mut rng = Rng::new(1);
-        let wait = Backoff::default().next(&BackoffConfig::default(), Millis(30_000), &mut rng);
-        assert!((30_000..=30_500).contains(&wait.0));
+        let (config, mut rng) = (BackoffConfig::default(), Rng::new(1));
+        let at = Backoff::default().next(&config, Millis(30_000), Time(1_000), &mut rng);
+        assert!((31_000..=31_500).contains(&at.0));
     }
 
     #[test]
@@ -102,11 +107,11 @@ mod tests {
         let (mut backoff, mut rng) = (Backoff::default(), Rng::new(1));
         for _ in 0..2 {
             assert!(!backoff.gives_up(&config));
-            backoff.next(&config, Millis(0), &mut rng);
+            backoff.next(&config, Millis(0), Time(0), &mut rng);
         }
         assert!(backoff.gives_up(&config));
         backoff.attempts = u32::MAX;
         assert!(!backoff.gives_up(&BackoffConfig::default()));
-        backoff.next(&BackoffConfig::default(), Millis(0), &mut rng);
+        backoff.next(&BackoffConfig::default(), Millis(0), Time(0), &mut rng);
     }
 }

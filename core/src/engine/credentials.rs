@@ -30,8 +30,7 @@ struct Held {
 
 impl Held {
     fn left(self, now: Now) -> Millis {
-        let wall = self.wall.0.saturating_sub(now.wall.0);
-        self.time.since(now.time).min(Millis(wall))
+        self.time.since(now.time).min(self.wall.since(now.wall))
     }
 }
 
@@ -134,14 +133,13 @@ impl Credentials {
     pub(crate) fn refresh_at(&self, margin: Millis, now: Now) -> Time {
         // A provider that keeps answering with the same token must not be asked without pause.
         const LEAST: u64 = 500;
-        match self.held {
-            Some(held) if held.time != Time::NEVER && self.usable(now) => {
-                let left = held.left(now).0;
-                let wait = left - margin.0.min(left / 5);
-                now.time + Millis(wait.max(LEAST))
-            }
-            _ => Time::NEVER,
+        let ends = self.held.filter(|held| held.time != Time::NEVER);
+        let left = ends.map_or(0, |held| held.left(now).0);
+        if left == 0 {
+            return Time::NEVER;
         }
+        let wait = left - margin.0.min(left / 5);
+        now.time + Millis(wait.max(LEAST))
     }
 
     fn usable(&self, now: Now) -> bool {

@@ -112,7 +112,6 @@ impl<N: Name> Engine<N> {
 
     /// The transport could not be opened.
     pub fn handle_open_failed(&mut self, link: LinkId, failure: Failure, now: Now) {
-        self.now = now;
         self.handle_closed(link, failure, now);
     }
 
@@ -175,11 +174,8 @@ impl<N: Name> Engine<N> {
         let Some(slot) = self.links.open(role, self.now.time) else { return };
         let link = self.links[slot].id;
         self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
-        let offer_staywire = match self.config.protocol {
-            ProtocolChoice::Plain => false,
-            ProtocolChoice::StaywireV1 => true,
-            ProtocolChoice::Auto => !self.fallen_back,
-        };
+        // Only `auto` ever falls back.
+        let offer_staywire = self.config.protocol != ProtocolChoice::Plain && !self.fallen_back;
         self.outputs.push_back(Output::Open { link, offer_staywire });
     }
 
@@ -199,14 +195,14 @@ impl<N: Name> Engine<N> {
         match self.links[slot].role {
             Role::Primary => {
                 self.timers.clear(slot.dial_timer());
-                self.became_primary();
+                self.became_primary(slot);
             }
             Role::Candidate => self.switch_when_resumed(slot),
             Role::Retiring | Role::None => {}
         }
     }
 
-    fn became_primary(&mut self) {
+    fn became_primary(&mut self, slot: Slot) {
         let plain = self.proven == Some(Wire::Plain);
         if plain && self.had_plain_link {
             self.outputs.push_back(Output::Gap(Gap {
@@ -220,9 +216,7 @@ impl<N: Name> Engine<N> {
         self.sent_away_until = Time::default();
         self.timers.clear(Timer::Probe);
         self.timers.set(Timer::Stable, self.now.time + self.config.stable_after);
-        if let Some(slot) = self.links.in_role(Role::Primary)
-            && let Some(memory) = self.links[slot].memory.take()
-        {
+        if let Some(memory) = self.links[slot].memory.take() {
             self.outbox.greeted(memory);
         }
         self.arm_refresh();
@@ -241,13 +235,11 @@ impl<N: Name> Engine<N> {
         }
         if let Some(old) = self.links.in_role(Role::Primary) {
             self.links[old].role = Role::Retiring;
+            self.timers.set(Timer::Retire, self.now.time + self.config.retire_after);
         }
         self.promote(slot);
-        self.became_primary();
-        if let Some(old) = self.links.in_role(Role::Retiring) {
-            self.timers.set(Timer::Retire, self.now.time + self.config.retire_after);
-            self.finish_retiring(self.links[old].id);
-        }
+        self.became_primary(slot);
+        self.finish_retiring();
     }
 
     fn promote(&mut self, slot: Slot) {
@@ -260,10 +252,9 @@ impl<N: Name> Engine<N> {
     }
 
     /// Closes a replaced link that owes no more answers.
-    pub(super) fn finish_retiring(&mut self, link: LinkId) {
+    pub(super) fn finish_retiring(&mut self) {
         if let Some(slot) = self.links.in_role(Role::Retiring)
-            && self.links[slot].id == link
-            && !self.calls.any_on(link)
+            && !self.calls.any_on(self.links[slot].id)
         {
             self.end_link(slot, true);
         }
@@ -287,16 +278,19 @@ impl<N: Name> Engine<N> {
             self.shut(failure.kind.cause());
             return;
         }
+        if role == Role::Primary && phase == Phase::Dialing && self.fall_back(failure.kind) {
+            return;
+        }
+        self.go_on_without(role, failure.kind.cause(), retry_after);
+    }
+
+    /// What the loss of a link in this role asks for.
+    fn go_on_without(&mut self, role: Role, cause: Cause, retry_after: Millis) {
         match role {
+            Role::Primary => self.primary_lost(cause, retry_after),
+            Role::Candidate => self.put_off_replacing(retry_after),
             // Idempotent calls that it owed an answer go to the primary.
             Role::Retiring => self.flush(),
-            Role::Candidate => self.put_off_replacing(retry_after),
-            Role::Primary => {
-                if phase == Phase::Dialing && self.fall_back(failure.kind) {
-                    return;
-                }
-                self.primary_lost(failure.kind.cause(), retry_after);
-            }
             Role::None => {}
         }
     }
@@ -320,7 +314,7 @@ impl<N: Name> Engine<N> {
         if let Some(slot) = self.links.in_role(Role::Candidate) {
             self.promote(slot);
             if self.links[slot].phase == Phase::Live {
-                self.became_primary();
+                self.became_primary(slot);
             } else {
                 self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
                 self.show_reconnecting(self.now.time, cause);
@@ -343,8 +337,8 @@ impl<N: Name> Engine<N> {
             self.shut(Cause::GaveUp);
             return;
         }
-        let wait = self.backoff.next(&self.config.backoff, retry_after, &mut self.rng);
-        let retry_at = self.now.time + wait;
+        let (policy, now) = (&self.config.backoff, self.now.time);
+        let retry_at = self.backoff.next(policy, retry_after, now, &mut self.rng);
         self.timers.set(Timer::Backoff, retry_at);
         self.show_reconnecting(retry_at, cause);
     }
@@ -359,9 +353,9 @@ impl<N: Name> Engine<N> {
         if !self.replacing {
             return;
         }
-        let policy = &self.config.backoff;
-        let wait = self.replace_backoff.next(policy, retry_after, &mut self.rng);
-        self.timers.set(Timer::Make, self.now.time + wait);
+        let (policy, now) = (&self.config.backoff, self.now.time);
+        let at = self.replace_backoff.next(policy, retry_after, now, &mut self.rng);
+        self.timers.set(Timer::Make, at);
     }
 
     pub(super) fn token_failed(&mut self, request: TokenRequest, cause: Cause) {
@@ -404,12 +398,7 @@ impl<N: Name> Engine<N> {
     pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause) {
         let role = self.links[slot].role;
         self.end_link(slot, false);
-        match role {
-            Role::Primary => self.primary_lost(cause, Millis(0)),
-            Role::Candidate => self.put_off_replacing(Millis(0)),
-            Role::Retiring => self.flush(),
-            Role::None => {}
-        }
+        self.go_on_without(role, cause, Millis(0));
     }
 
     pub(super) fn shut(&mut self, reason: Cause) {
@@ -418,9 +407,8 @@ impl<N: Name> Engine<N> {
         }
         self.wanted = false;
         self.replacing = false;
-        for slot in Slot::BOTH {
-            self.end_link(slot, true);
-        }
+        self.end_link(Slot::First, true);
+        self.end_link(Slot::Second, true);
         if let Some(request) = self.credentials.open_request()
             && self.credentials.failed(request)
         {

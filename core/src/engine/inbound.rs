@@ -200,12 +200,7 @@ impl<N: Name> Engine<N> {
             self.flush();
             return true;
         }
-        let Some(sent_on) = self.calls.finish(id) else { return false };
-        self.arm_calls();
-        if let Some(link) = sent_on {
-            self.finish_retiring(link);
-        }
-        true
+        self.end_call(id)
     }
 
     /// The server wants this link gone, and says when to make another.

@@ -43,7 +43,7 @@ pub(crate) enum Role {
 pub(crate) struct Subscription<N> {
     pub(crate) id: u32,
     pub(crate) room: RoomId,
-    /// By the server's answer; until then nothing on it can be placed.
+    /// The server has answered; until then nothing on it can be placed.
     pub(crate) bound: bool,
     /// The log: of the position that was sent with it, then of the answer. `None` if it was asked for
     /// without a position and is not answered.
@@ -105,7 +105,9 @@ impl<N: Name> Link<N> {
 }
 
 /// The place of a link; its timers go with the place.
+// As wide as the index that it is: narrower, every use of it would cut off what it isn't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
 pub(crate) enum Slot {
     First,
     Second,
@@ -136,7 +138,7 @@ impl Slot {
     }
 }
 
-/// At most two links; at most one of each role.
+/// At most two links; at most one of each role but [`Role::None`], the role of a free place.
 #[derive(Debug)]
 pub(crate) struct Links<N> {
     places: [Link<N>; 2],

@@ -54,6 +54,8 @@ pub use state::{Cause, State};
 pub use time::{Millis, Now, Time, WallTime};
 pub use timers::Timer;
 
+use core::mem;
+
 use backoff::Backoff;
 use calls::Calls;
 use credentials::Credentials;
@@ -131,7 +133,7 @@ impl<N: Name> Engine<N> {
             sent_away_until: Time::default(),
             had_plain_link: false,
             rooms: Rooms::default(),
-            outbox: Outbox::new(config.outbox),
+            outbox: Outbox::new(),
             calls: Calls::default(),
             ids: 0,
             config,
@@ -224,10 +226,7 @@ impl<N: Name> Engine<N> {
 
     /// Forgets a call; its answer is ignored.
     pub fn cancel_call(&mut self, id: u32) {
-        if let Some(Some(link)) = self.calls.finish(id) {
-            self.finish_retiring(link);
-        }
-        self.arm_calls();
+        self.end_call(id);
     }
 
     /// Puts a publish of `bytes` payload bytes in the outbox and names it. It is sent in order,
@@ -246,7 +245,7 @@ impl<N: Name> Engine<N> {
     /// Ends a call or a publish that turned out to be impossible to send.
     pub fn abandon(&mut self, id: u32) {
         if !self.outbox.finish(id) {
-            self.cancel_call(id);
+            self.end_call(id);
         }
     }
 
@@ -366,7 +365,9 @@ impl<N: Name> Engine<N> {
     }
 
     fn set_state(&mut self, state: State, cause: Cause) {
-        if self.state != state {
+        // While it lasts, only reconnecting has news.
+        let lasts = mem::discriminant(&self.state) == mem::discriminant(&state);
+        if !lasts || matches!(state, State::Reconnecting { .. }) {
             self.state = state;
             self.outputs.push_back(Output::StateChanged { state, cause });
         }
@@ -393,7 +394,7 @@ impl<N: Name> Engine<N> {
     }
 
     fn enqueue(&mut self, bytes: usize, acknowledged: bool) -> Result<u32, OutboxFull> {
-        while let Some(id) = self.outbox.make_room(bytes)? {
+        while let Some(id) = self.outbox.make_room(bytes, &self.config.outbox)? {
             self.fail_publish(id, PublishFailure::Dropped);
         }
         let id = self.next_id().ok_or(OutboxFull { bytes: false })?;
@@ -404,6 +405,16 @@ impl<N: Name> Engine<N> {
         self.outbox.add(id, bytes, acknowledged);
         self.flush();
         Ok(id)
+    }
+
+    /// False if no such call is open.
+    fn end_call(&mut self, id: u32) -> bool {
+        let known = self.calls.finish(id);
+        if known {
+            self.finish_retiring();
+            self.arm_calls();
+        }
+        known
     }
 
     fn fail_room(&mut self, room: RoomId, reason: RoomFailure) {

@@ -5,7 +5,7 @@ use super::link::{Role, Slot};
 use super::output::{CallFailure, Outgoing, Output};
 use super::state::{Cause, State};
 use super::timers::Timer;
-use super::{CredentialsMode, Engine, Name};
+use super::{Engine, Name};
 
 impl<N: Name> Engine<N> {
     // ---- Time ----
@@ -86,9 +86,6 @@ impl<N: Name> Engine<N> {
     }
 
     pub(super) fn arm_refresh(&mut self) {
-        if self.config.credentials != CredentialsMode::Provider {
-            return;
-        }
         let at = self.credentials.refresh_at(self.config.refresh_margin, self.now);
         self.timers.set(Timer::Refresh, at);
     }

@@ -75,9 +75,8 @@ impl<N: Name> Engine<N> {
     }
 
     pub(super) fn unsubscribe_everywhere(&mut self, room: RoomId) {
-        for slot in Slot::BOTH {
-            self.unsubscribe_on(slot, room);
-        }
+        self.unsubscribe_on(Slot::First, room);
+        self.unsubscribe_on(Slot::Second, room);
     }
 
     pub(super) fn unsubscribe_on(&mut self, slot: Slot, room: RoomId) {

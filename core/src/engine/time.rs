@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock. A caller takes [`Now`] from its own clocks before each input.
 
+use core::mem;
 use core::ops::Add;
 
 /// A span of time in milliseconds.
@@ -26,6 +27,8 @@ impl Time {
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
     /// The span from `earlier` to this point, zero if `earlier` is later.
+    // For the same reason as the addition below.
+    #[inline(never)]
     pub fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }
@@ -50,6 +53,11 @@ pub struct WallTime(pub u64);
 impl WallTime {
     /// No time at all.
     pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// The span from `earlier` to this point, zero if `earlier` is later.
+    pub(crate) fn since(self, earlier: Self) -> Millis {
+        Time(self.0).since(Time(earlier.0))
+    }
 }
 
 /// Both clocks, read together.
@@ -64,15 +72,21 @@ pub struct Now {
 impl Now {
     /// The span from `earlier` to this point by the clock that saw more of it pass.
     pub(crate) fn since(self, earlier: Self) -> Millis {
-        let wall = self.wall.0.saturating_sub(earlier.wall.0);
-        self.time.since(earlier.time).max(Millis(wall))
+        self.time.since(earlier.time).max(self.wall.since(earlier.wall))
     }
 }
 
 /// Notices that the machine slept, whichever way its monotonic clock behaves in sleep.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SleepWatch {
-    last: Option<Now>,
+    last: Now,
+}
+
+impl Default for SleepWatch {
+    /// Before the first look, at which no time has passed since then.
+    fn default() -> Self {
+        Self { last: Now { time: Time::NEVER, wall: WallTime::NEVER } }
+    }
 }
 
 impl SleepWatch {
@@ -84,10 +98,9 @@ impl SleepWatch {
     /// `due` is the wake-up that the engine had asked for, if any. A monotonic clock that stops in sleep
     /// falls behind the wall clock; one that runs on overshoots the wake-up.
     pub(crate) fn slept(&mut self, now: Now, due: Time) -> bool {
-        let Some(last) = self.last.replace(now) else { return false };
-        let monotonic = now.time.since(last.time).0;
-        let wall = now.wall.0.saturating_sub(last.wall.0);
-        let fell_behind = wall > monotonic.saturating_add(Self::THRESHOLD);
+        let last = mem::replace(&mut self.last, now);
+        let (monotonic, wall) = (now.time.since(last.time).0, now.wall.since(last.wall).0);
+        let fell_behind = wall.saturating_sub(monotonic) > Self::THRESHOLD;
         let overshot = now.time.since(due).0 > Self::THRESHOLD;
         fell_behind || overshot
     }
