@@ -97,44 +97,47 @@ pub enum Input {
     OutboxUsage = 34,
 }
 
-/// By their numbers. `wasm-bindgen` would turn a number into an [`Input`] too, but throws a text.
-const INPUTS: [Input; 35] = [
-    Input::Connect,
-    Input::Join,
-    Input::Leave,
-    Input::RoomOverflowed,
-    Input::RoomCaughtUp,
-    Input::Call,
-    Input::CancelCall,
-    Input::Publish,
-    Input::SendEvent,
-    Input::Abandon,
-    Input::Withdraw,
-    Input::Close,
-    Input::Timeout,
-    Input::Wake,
-    Input::NetworkChanged,
-    Input::Online,
-    Input::Token,
-    Input::TokenFailed,
-    Input::Opened,
-    Input::OpenFailed,
-    Input::Closed,
-    Input::Heard,
-    Input::Welcome,
-    Input::Ping,
-    Input::Bound,
-    Input::Refused,
-    Input::Gap,
-    Input::Data,
-    Input::Reply,
-    Input::Goaway,
-    Input::Violation,
-    Input::State,
-    Input::Position,
-    Input::HasLink,
-    Input::OutboxUsage,
-];
+/// By its number; another one traps. `wasm-bindgen` would do this too, but throws a text.
+fn numbered(input: usize) -> Input {
+    match input {
+        0 => Input::Connect,
+        1 => Input::Join,
+        2 => Input::Leave,
+        3 => Input::RoomOverflowed,
+        4 => Input::RoomCaughtUp,
+        5 => Input::Call,
+        6 => Input::CancelCall,
+        7 => Input::Publish,
+        8 => Input::SendEvent,
+        9 => Input::Abandon,
+        10 => Input::Withdraw,
+        11 => Input::Close,
+        12 => Input::Timeout,
+        13 => Input::Wake,
+        14 => Input::NetworkChanged,
+        15 => Input::Online,
+        16 => Input::Token,
+        17 => Input::TokenFailed,
+        18 => Input::Opened,
+        19 => Input::OpenFailed,
+        20 => Input::Closed,
+        21 => Input::Heard,
+        22 => Input::Welcome,
+        23 => Input::Ping,
+        24 => Input::Bound,
+        25 => Input::Refused,
+        26 => Input::Gap,
+        27 => Input::Data,
+        28 => Input::Reply,
+        29 => Input::Goaway,
+        30 => Input::Violation,
+        31 => Input::State,
+        32 => Input::Position,
+        33 => Input::HasLink,
+        34 => Input::OutboxUsage,
+        _ => panic!(),
+    }
+}
 
 /// Tells the engine something, and then [`poll`] says what to do about it. `time` and `wall` are the
 /// two clocks, in milliseconds; what the other numbers mean stands with each [`Input`].
@@ -159,7 +162,7 @@ pub fn tell(
     // Nearly everything names a link, or something else by its first number.
     let (id, second) = (a as u32, b as u32);
     let (link, room) = (LinkId(id), RoomId(id));
-    let answer = match INPUTS[input] {
+    let answer = match numbered(input) {
         Input::Connect => {
             engine.connect(now);
             0
@@ -318,12 +321,12 @@ pub fn number(client: usize, index: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::INPUTS;
+    use super::{Input, numbered};
 
     #[test]
-    fn the_table_lists_every_input_at_its_own_number() {
-        for (number, input) in INPUTS.iter().enumerate() {
-            assert_eq!(*input as usize, number);
+    fn every_input_has_its_own_number() {
+        for number in 0..=Input::OutboxUsage as usize {
+            assert_eq!(numbered(number) as usize, number);
         }
     }
 }

@@ -15,17 +15,14 @@ extern crate alloc;
 pub mod clients;
 pub mod face;
 mod inputs;
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "an allocator hands out memory that no type stands for yet")]
+mod memory;
 pub mod outputs;
 
 #[cfg(target_arch = "wasm32")]
-use lol_alloc::{AssumeSingleThreaded, FreeListAllocator};
-
-#[cfg(target_arch = "wasm32")]
 #[global_allocator]
-#[allow(unsafe_code, reason = "the same")]
-// SAFETY: a module without the threads proposal has one thread.
-static ALLOCATOR: AssumeSingleThreaded<FreeListAllocator> =
-    unsafe { AssumeSingleThreaded::new(FreeListAllocator::new()) };
+static MEMORY: memory::Blocks = memory::Blocks::new();
 
 /// A message would need `fmt`, which is larger than the engine.
 #[cfg(target_arch = "wasm32")]

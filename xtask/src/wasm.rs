@@ -18,10 +18,7 @@ use crate::{cache, sh};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// What a page may have to download for the engine, gzipped.
-const BUDGET: usize = 9_100;
-
-/// What it is meant to weigh, in bytes gzipped. Until it does, the budget above only ever shrinks.
-const GOAL: usize = 8_000;
+const BUDGET: usize = 8_000;
 const BINARYEN: &str = "132.0.0";
 const NODE_AT_LEAST: u32 = 20;
 
@@ -122,6 +119,8 @@ fn build(repo: &Repo) -> Result<Package, String> {
     shrink.arg(wasm_opt).arg("-Oz").args(WASM_FEATURES);
     // Twice would find more than once, and nothing reads the list of features after this.
     shrink.args(["--converge", "-ocimfs", "20", "--strip-target-features"]);
+    // The stack lies lowest and grows down: only its overflow would reach the first 1,024 bytes.
+    shrink.arg("--low-memory-unused");
     sh::run(shrink.arg(&module).arg("-o").arg(&module))?;
 
     // Without this, Node.js older than 22 takes the JavaScript for CommonJS.
@@ -130,10 +129,7 @@ fn build(repo: &Repo) -> Result<Package, String> {
 
     let bytes = std::fs::read(&module).map_err(|why| format!("{}: {why}", module.display()))?;
     let (raw, gzipped) = (bytes.len(), gzipped_size(&bytes)?);
-    println!(
-        "{raw} bytes, {gzipped} gzipped, of a budget of {BUDGET} (goal {GOAL}): {}",
-        module.display()
-    );
+    println!("{raw} bytes, {gzipped} gzipped, of a budget of {BUDGET}: {}", module.display());
     Ok(Package { folder: package, gzipped })
 }
 

@@ -5,7 +5,7 @@
 //! AWS Architecture Blog, 2015.
 
 use super::rng::Rng;
-use super::time::Millis;
+use super::time::{Millis, Time};
 
 /// The back-off policy.
 #[derive(Debug, Clone, Copy)]
@@ -37,24 +37,26 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Counts one more failure and says how long to wait; `None` once the policy gives up.
+    /// Whether as many failed as the policy allows.
+    pub(crate) fn gives_up(&self, config: &BackoffConfig) -> bool {
+        config.give_up_after.is_some_and(|most| self.attempts >= most)
+    }
+
+    /// Counts one more failure and says when to try again: `hint` from `now` at the earliest.
     pub(crate) fn next(
         &mut self,
         config: &BackoffConfig,
-        hint: Option<Millis>,
+        hint: Millis,
+        now: Time,
         rng: &mut Rng,
-    ) -> Option<Millis> {
-        if config.give_up_after.is_some_and(|most| self.attempts >= most) {
-            return None;
-        }
+    ) -> Time {
         let mut bound = config.base.0.min(config.cap.0);
         for _ in 0..self.attempts.min(32) {
-            bound = bound.saturating_add(bound).min(config.cap.0);
+            bound = if bound > config.cap.0 / 2 { config.cap.0 } else { bound * 2 };
         }
         self.attempts = self.attempts.saturating_add(1);
         // A hint is a floor: the crowd that got the same hint must not come back at one instant.
-        let wait = rng.up_to(bound);
-        Some(Millis(hint.map_or(0, |hint| bounded_wait(hint).0).saturating_add(wait)))
+        now + bounded_wait(hint) + Millis(rng.up_to(bound))
     }
 
     pub(crate) fn attempts(&self) -> u32 {
@@ -80,7 +82,7 @@ mod tests {
             let (mut low, mut high) = (u64::MAX, 0);
             for _ in 0..400 {
                 let mut backoff = Backoff { attempts: attempt as u32 };
-                let wait = backoff.next(&config, None, &mut rng).unwrap().0;
+                let wait = backoff.next(&config, Millis(0), Time(0), &mut rng).0;
                 low = low.min(wait);
                 high = high.max(wait);
             }
@@ -94,21 +96,22 @@ mod tests {
 
     #[test]
     fn a_hint_of_the_server_is_a_floor() {
-        let mut rng = Rng::new(1);
-        let wait = Backoff::default()
-            .next(&BackoffConfig::default(), Some(Millis(30_000)), &mut rng)
-            .unwrap();
-        assert!((30_000..=30_500).contains(&wait.0));
+        let (config, mut rng) = (BackoffConfig::default(), Rng::new(1));
+        let at = Backoff::default().next(&config, Millis(30_000), Time(1_000), &mut rng);
+        assert!((31_000..=31_500).contains(&at.0));
     }
 
     #[test]
     fn it_gives_up_only_when_asked() {
         let config = BackoffConfig { give_up_after: Some(2), ..BackoffConfig::default() };
         let (mut backoff, mut rng) = (Backoff::default(), Rng::new(1));
-        assert!(backoff.next(&config, None, &mut rng).is_some());
-        assert!(backoff.next(&config, None, &mut rng).is_some());
-        assert!(backoff.next(&config, None, &mut rng).is_none());
+        for _ in 0..2 {
+            assert!(!backoff.gives_up(&config));
+            backoff.next(&config, Millis(0), Time(0), &mut rng);
+        }
+        assert!(backoff.gives_up(&config));
         backoff.attempts = u32::MAX;
-        assert!(backoff.next(&BackoffConfig::default(), None, &mut rng).is_some());
+        assert!(!backoff.gives_up(&BackoffConfig::default()));
+        backoff.next(&BackoffConfig::default(), Millis(0), Time(0), &mut rng);
     }
 }

@@ -6,18 +6,13 @@ use alloc::vec::Vec;
 use super::link::LinkId;
 use super::time::Time;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Queued,
-    Sent(LinkId),
-}
-
 #[derive(Debug)]
 struct Call {
     id: u32,
     idempotent: bool,
-    deadline: Option<Time>,
-    progress: Progress,
+    deadline: Time,
+    /// The link that it was sent on; `None` until then.
+    on: Option<LinkId>,
 }
 
 /// The open calls, oldest first; ids only grow, so the list stays sorted.
@@ -31,56 +26,48 @@ impl Calls {
         self.open.len()
     }
 
-    pub(crate) fn add(&mut self, id: u32, idempotent: bool, deadline: Option<Time>) {
-        self.open.push(Call { id, idempotent, deadline, progress: Progress::Queued });
+    pub(crate) fn add(&mut self, id: u32, idempotent: bool, deadline: Time) {
+        self.open.push(Call { id, idempotent, deadline, on: None });
     }
 
     /// The next call to send, marked as sent on `link`.
     pub(crate) fn send_next(&mut self, link: LinkId) -> Option<u32> {
-        let call = self.open.iter_mut().find(|call| call.progress == Progress::Queued)?;
-        call.progress = Progress::Sent(link);
+        let call = self.open.iter_mut().find(|call| call.on.is_none())?;
+        call.on = Some(link);
         Some(call.id)
     }
 
-    /// Ends a call. The link that it was sent on, or `None` if no such call is open; inner `None`
-    /// if it was never sent.
-    pub(crate) fn finish(&mut self, id: u32) -> Option<Option<LinkId>> {
-        let index = self.open.binary_search_by_key(&id, |call| call.id).ok()?;
-        match self.open.remove(index).progress {
-            Progress::Sent(link) => Some(Some(link)),
-            Progress::Queued => Some(None),
-        }
+    /// Ends a call. False if no such call is open.
+    pub(crate) fn finish(&mut self, id: u32) -> bool {
+        let found = self.open.binary_search_by_key(&id, |call| call.id);
+        found.map(|index| self.open.remove(index)).is_ok()
     }
 
     /// Whether an answer is still to come on `link`.
     pub(crate) fn any_on(&self, link: LinkId) -> bool {
-        self.open.iter().any(|call| call.progress == Progress::Sent(link))
+        self.open.iter().any(|call| call.on == Some(link))
     }
 
     /// The link is gone: idempotent calls will be sent again, the others end; returns one of
     /// those at a time until none is left.
     pub(crate) fn interrupt_next(&mut self, link: LinkId) -> Option<u32> {
-        let mut ended = None;
-        for (index, call) in self.open.iter_mut().enumerate() {
-            if call.progress == Progress::Sent(link) {
-                if call.idempotent {
-                    call.progress = Progress::Queued;
-                } else {
-                    ended = Some(index);
-                    break;
-                }
+        let index = self.open.iter_mut().position(|call| {
+            let ends = call.on == Some(link);
+            if ends && call.idempotent {
+                call.on = None;
             }
-        }
-        ended.map(|index| self.open.remove(index).id)
+            ends && !call.idempotent
+        })?;
+        Some(self.open.remove(index).id)
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.open.iter().filter_map(|call| call.deadline).min()
+    pub(crate) fn next_deadline(&self) -> Time {
+        self.open.iter().fold(Time::NEVER, |first, call| first.min(call.deadline))
     }
 
     /// Ends one call whose time is over; `None` when there is none.
     pub(crate) fn expire_next(&mut self, now: Time) -> Option<u32> {
-        let index = self.open.iter().position(|call| call.deadline.is_some_and(|at| at <= now))?;
+        let index = self.open.iter().position(|call| call.deadline <= now)?;
         Some(self.open.remove(index).id)
     }
 

@@ -20,11 +20,18 @@ pub(crate) enum Readiness {
     Ask(TokenRequest),
 }
 
+/// When a token ends, by both clocks: one of them may stop in sleep, the other may jump. One that
+/// doesn't end, as far as it says, ends [`Time::NEVER`].
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    /// Both clocks' view of the end: one of them may stop in sleep, the other may jump.
-    ends_wall: Option<WallTime>,
-    ends: Option<Time>,
+    wall: WallTime,
+    time: Time,
+}
+
+impl Held {
+    fn left(self, now: Now) -> Millis {
+        self.time.since(now.time).min(self.wall.since(now.wall))
+    }
 }
 
 #[derive(Debug)]
@@ -72,9 +79,9 @@ impl Credentials {
         // A token that seems to have ended as it arrives may only mean that this machine's clock
         // is wrong: the server is the judge, and says in its greeting how long the token lives.
         let believable = ends_wall.filter(|ends| *ends > now.wall);
-        self.held = Some(Held {
-            ends_wall: believable,
-            ends: believable.map(|ends| now.time + Millis(ends.0 - now.wall.0)),
+        self.held = Some(match believable {
+            Some(wall) => Held { wall, time: now.time + Millis(wall.0 - now.wall.0) },
+            None => Held { wall: WallTime::NEVER, time: Time::NEVER },
         });
         true
     }
@@ -115,36 +122,28 @@ impl Credentials {
     /// The server said how long the token lives: its clock counts, not ours.
     pub(crate) fn ends_in(&mut self, left: Millis, now: Now) {
         if self.mode == CredentialsMode::Provider {
-            self.held = Some(Held {
-                ends_wall: Some(WallTime(now.wall.0.saturating_add(left.0))),
-                ends: Some(now.time + left),
-            });
+            let wall = WallTime(now.wall.0.saturating_add(left.0));
+            self.held = Some(Held { wall, time: now.time + left });
         }
     }
 
     /// When to renew: `margin` before the end, or at 80 % of what is left where that is later.
     ///
-    /// `None` where nothing ends, or it has ended already: the server will say so.
-    pub(crate) fn refresh_at(&self, margin: Millis, now: Now) -> Option<Time> {
+    /// Never where nothing ends, or it has ended already: the server will say so.
+    pub(crate) fn refresh_at(&self, margin: Millis, now: Now) -> Time {
         // A provider that keeps answering with the same token must not be asked without pause.
         const LEAST: u64 = 500;
-        let left = self.left(now).filter(|left| left.0 > 0)?;
-        let wait = left.0 - margin.0.min(left.0 / 5);
-        Some(now.time + Millis(wait.max(LEAST)))
-    }
-
-    fn left(&self, now: Now) -> Option<Millis> {
-        let held = self.held?;
-        let by_wall = held.ends_wall.map(|ends| ends.0.saturating_sub(now.wall.0));
-        let by_time = held.ends.map(|ends| ends.since(now.time).0);
-        match (by_wall, by_time) {
-            (Some(wall), Some(time)) => Some(Millis(wall.min(time))),
-            (wall, time) => wall.or(time).map(Millis),
+        let ends = self.held.filter(|held| held.time != Time::NEVER);
+        let left = ends.map_or(0, |held| held.left(now).0);
+        if left == 0 {
+            return Time::NEVER;
         }
+        let wait = left - margin.0.min(left / 5);
+        now.time + Millis(wait.max(LEAST))
     }
 
     fn usable(&self, now: Now) -> bool {
-        self.held.is_some() && self.left(now).is_none_or(|left| left > Millis(0))
+        self.held.is_some_and(|held| held.left(now) > Millis(0))
     }
 }
 
@@ -195,9 +194,9 @@ mod tests {
     fn renewal_comes_a_minute_before_the_end_or_at_four_fifths() {
         let margin = Millis::from_secs(60);
         let hour = with_token(3_600_000);
-        assert_eq!(hour.refresh_at(margin, at(0, 1_000)), Some(Time(3_540_000)));
+        assert_eq!(hour.refresh_at(margin, at(0, 1_000)), Time(3_540_000));
         let short = with_token(10_000);
-        assert_eq!(short.refresh_at(margin, at(0, 1_000)), Some(Time(8_000)));
+        assert_eq!(short.refresh_at(margin, at(0, 1_000)), Time(8_000));
     }
 
     #[test]
@@ -206,8 +205,8 @@ mod tests {
         let Readiness::Ask(request) = credentials.readiness(at(0, 9_000)) else { panic!() };
         assert!(credentials.answered(request, Some(WallTime(8_000)), at(0, 9_000)));
         assert_eq!(credentials.readiness(at(0, 9_000)), Readiness::Ready);
-        assert_eq!(credentials.refresh_at(Millis(60_000), at(0, 9_000)), None);
+        assert_eq!(credentials.refresh_at(Millis(60_000), at(0, 9_000)), Time::NEVER);
         credentials.ends_in(Millis(1_000), at(0, 9_000));
-        assert_eq!(credentials.refresh_at(Millis(60_000), at(0, 9_000)), Some(Time(800)));
+        assert_eq!(credentials.refresh_at(Millis(60_000), at(0, 9_000)), Time(800));
     }
 }

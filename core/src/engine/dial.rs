@@ -1,17 +1,19 @@
 //! The life of links: dialling, replacing one by another, losing them, probing them.
 //!
-//! Everything here is driven by one question, asked after every mutation: does what is wanted
-//! differ from what is there? ([`advance`](Engine::advance)). A missed step can't wedge the
-//! client, because the next mutation asks again.
+//! Everything here is driven by one question, asked after every mutation, when all that it led to
+//! is said: does what is wanted differ from what is there? ([`advance`](Engine::advance)). A
+//! missed step can't wedge the client, because the next mutation asks again.
+
+use core::mem;
 
 use super::credentials::Readiness;
-use super::link::{LinkId, Phase, Role, Slot};
+use super::link::{Link, LinkId, Phase, Role, Slot};
 use super::output::{CallFailure, Output, PublishFailure, RoomFailure};
 use super::rooms::{Gap, GapReason};
 use super::state::{Cause, State};
 use super::time::{Millis, Now, Time, WallTime};
 use super::timers::Timer;
-use super::{BackoffConfig, CredentialsMode, Engine, Name, ProtocolChoice, TokenRequest};
+use super::{CredentialsMode, Engine, Name, ProtocolChoice, TokenRequest};
 
 /// The protocol that an open link speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,68 +84,62 @@ pub struct Failure {
     pub retry_after: Option<Millis>,
 }
 
-/// What is still to be known of a link that was taken out of its place.
-struct Forgotten {
-    id: LinkId,
-    role: Role,
-    phase: Phase,
-}
-
 impl<N: Name> Engine<N> {
     // ---- Inputs of the transport ----
 
     /// The transport is open, and this is what the peer agreed to speak.
     pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
-        let Some(entry) = self.links.get_mut(slot) else { return };
+        let entry = &mut self.links[slot];
         if entry.phase != Phase::Dialing {
             return;
         }
-        entry.last_heard = now.time;
+        entry.last_heard = self.now.time;
         self.proven = Some(wire);
         match wire {
             Wire::StaywireV1 => {
                 entry.phase = Phase::Greeting;
-                self.say_hello(slot, link);
+                self.say_hello(slot);
             }
             Wire::Plain => {
                 entry.phase = Phase::Live;
                 self.heartbeat = self.config.plain_heartbeat.then_some(self.config.heartbeat);
-                self.went_live(slot, now);
+                self.went_live(slot);
             }
         }
-        self.advance(now);
     }
 
     /// The transport could not be opened.
     pub fn handle_open_failed(&mut self, link: LinkId, failure: Failure, now: Now) {
-        self.lose_link(link, failure, now);
-        self.advance(now);
+        self.handle_closed(link, failure, now);
     }
 
     /// The transport closed, or broke.
     pub fn handle_closed(&mut self, link: LinkId, failure: Failure, now: Now) {
-        self.lose_link(link, failure, now);
-        self.advance(now);
+        self.now = now;
+        if let Some(slot) = self.links.find(link) {
+            self.lose_link(slot, failure);
+        }
     }
 
     /// The token provider answered.
     pub fn handle_token(&mut self, request: TokenRequest, answer: TokenAnswer, now: Now) {
+        self.now = now;
         match answer {
             TokenAnswer::Token { ends } => {
-                if self.credentials.answered(request, ends, now) {
+                if self.credentials.answered(request, ends, self.now) {
                     self.timers.clear(Timer::Token);
                 }
             }
-            TokenAnswer::Failed => self.token_failed(request, Cause::TokenFailed, now),
+            TokenAnswer::Failed => self.token_failed(request, Cause::TokenFailed),
         }
-        self.advance(now);
     }
 
     // ---- What is wanted against what is there ----
 
     /// Starts whatever is missing. Safe to call at any time.
-    pub(super) fn advance(&mut self, now: Now) {
+    pub(super) fn advance(&mut self) {
         if !self.wanted || !self.online {
             return;
         }
@@ -151,7 +147,7 @@ impl<N: Name> Engine<N> {
             None if self.timers.is_set(Timer::Backoff) => return,
             None => Role::Primary,
             Some(slot) => {
-                let live = self.links.get(slot).is_some_and(|link| link.phase == Phase::Live);
+                let live = self.links[slot].phase == Phase::Live;
                 let making = self.links.in_role(Role::Candidate).is_some();
                 if !live || making || !self.replacing || self.timers.is_set(Timer::Make) {
                     return;
@@ -159,57 +155,54 @@ impl<N: Name> Engine<N> {
                 Role::Candidate
             }
         };
-        match self.credentials.readiness(now) {
-            Readiness::Ready => self.dial(role, now),
+        match self.credentials.readiness(self.now) {
+            Readiness::Ready => self.dial(role),
             Readiness::Pending => {}
             Readiness::Ask(request) => {
-                self.timers.set(Timer::Token, now.time + self.config.token_deadline);
+                self.timers.set(Timer::Token, self.now.time + self.config.token_deadline);
                 self.outputs.push_back(Output::NeedToken { request });
             }
         }
     }
 
-    fn dial(&mut self, role: Role, now: Now) {
+    fn dial(&mut self, role: Role) {
         // A retiring link must not keep a new one from its place.
         if let Some(retiring) = self.links.in_role(Role::Retiring) {
             self.end_link(retiring, true);
-            self.flush(now);
+            self.flush();
         }
-        let Some((slot, link)) = self.links.open(role, now.time) else { return };
-        self.timers.set(slot.dial_timer(), now.time + self.config.connect_deadline);
-        let offer_staywire = match self.config.protocol {
-            ProtocolChoice::Plain => false,
-            ProtocolChoice::StaywireV1 => true,
-            ProtocolChoice::Auto => !self.fallen_back,
-        };
+        let Some(slot) = self.links.open(role, self.now.time) else { return };
+        let link = self.links[slot].id;
+        self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
+        // Only `auto` ever falls back.
+        let offer_staywire = self.config.protocol != ProtocolChoice::Plain && !self.fallen_back;
         self.outputs.push_back(Output::Open { link, offer_staywire });
     }
 
-    /// Asks for a second link that takes the first one's place.
-    pub(super) fn replace(&mut self, now: Now) {
+    /// Asks for a second link that takes the first one's place, and for it at once: of the timers that
+    /// are due together, the next may find the first link dead.
+    pub(super) fn replace(&mut self) {
         self.replacing = true;
         self.timers.clear(Timer::Make);
-        self.advance(now);
+        self.advance();
     }
 
     /// The link is open and greeted.
-    pub(super) fn went_live(&mut self, slot: Slot, now: Now) {
-        let Some(link) = self.links.get(slot) else { return };
-        let role = link.role;
+    pub(super) fn went_live(&mut self, slot: Slot) {
         if let Some(heartbeat) = self.heartbeat {
-            self.timers.set(slot.ping_timer(), now.time + heartbeat.interval);
+            self.timers.set(slot.ping_timer(), self.now.time + heartbeat.interval);
         }
-        match role {
+        match self.links[slot].role {
             Role::Primary => {
                 self.timers.clear(slot.dial_timer());
-                self.became_primary(now);
+                self.became_primary(slot);
             }
-            Role::Candidate => self.switch_when_resumed(slot, now),
-            Role::Retiring => {}
+            Role::Candidate => self.switch_when_resumed(slot),
+            Role::Retiring | Role::None => {}
         }
     }
 
-    fn became_primary(&mut self, now: Now) {
+    fn became_primary(&mut self, slot: Slot) {
         let plain = self.proven == Some(Wire::Plain);
         if plain && self.had_plain_link {
             self.outputs.push_back(Output::Gap(Gap {
@@ -220,60 +213,48 @@ impl<N: Name> Engine<N> {
             }));
         }
         self.had_plain_link = plain;
-        self.sent_away_until = None;
+        self.sent_away_until = Time::default();
         self.timers.clear(Timer::Probe);
-        self.timers.set(Timer::Stable, now.time + self.config.stable_after);
-        if let Some(slot) = self.links.in_role(Role::Primary)
-            && let Some(link) = self.links.get_mut(slot)
-            && let Some(memory) = link.memory.take()
-        {
+        self.timers.set(Timer::Stable, self.now.time + self.config.stable_after);
+        if let Some(memory) = self.links[slot].memory.take() {
             self.outbox.greeted(memory);
         }
-        self.arm_refresh(now);
+        self.arm_refresh();
         self.set_state(State::Connected, Cause::Opened);
         if plain {
             self.fail_rooms(RoomFailure::Unsupported);
         }
-        self.flush(now);
+        self.flush();
     }
 
     /// Lets the candidate take over once every room goes on there.
-    pub(super) fn switch_when_resumed(&mut self, slot: Slot, now: Now) {
-        let Some(link) = self.links.get(slot) else { return };
+    pub(super) fn switch_when_resumed(&mut self, slot: Slot) {
+        let link = &self.links[slot];
         if link.role != Role::Candidate || link.phase != Phase::Live || link.resuming() {
             return;
         }
-        if let Some(old) = self.links.in_role(Role::Primary)
-            && let Some(link) = self.links.get_mut(old)
-        {
-            link.role = Role::Retiring;
+        if let Some(old) = self.links.in_role(Role::Primary) {
+            self.links[old].role = Role::Retiring;
+            self.timers.set(Timer::Retire, self.now.time + self.config.retire_after);
         }
         self.promote(slot);
-        self.became_primary(now);
-        if let Some(old) = self.links.in_role(Role::Retiring)
-            && let Some(old) = self.links.get(old).map(|link| link.id)
-        {
-            self.timers.set(Timer::Retire, now.time + self.config.retire_after);
-            self.finish_retiring(old);
-        }
+        self.became_primary(slot);
+        self.finish_retiring();
     }
 
     fn promote(&mut self, slot: Slot) {
         self.timers.clear(slot.dial_timer());
         self.timers.clear(Timer::Make);
         self.replacing = false;
-        if let Some(link) = self.links.get_mut(slot) {
-            link.role = Role::Primary;
-        }
+        self.links[slot].role = Role::Primary;
         // Repeats are told by their sequence, so that nothing has to wait for the old link.
         self.outbox.resend();
     }
 
     /// Closes a replaced link that owes no more answers.
-    pub(super) fn finish_retiring(&mut self, link: LinkId) {
+    pub(super) fn finish_retiring(&mut self) {
         if let Some(slot) = self.links.in_role(Role::Retiring)
-            && self.links.get(slot).is_some_and(|entry| entry.id == link)
-            && !self.calls.any_on(link)
+            && !self.calls.any_on(self.links[slot].id)
         {
             self.end_link(slot, true);
         }
@@ -281,31 +262,36 @@ impl<N: Name> Engine<N> {
 
     // ---- Loss ----
 
-    pub(super) fn lose_link(&mut self, link: LinkId, failure: Failure, now: Now) {
-        let Some(slot) = self.links.find(link) else { return };
-        let Some(entry) = self.forget_link(slot) else { return };
+    pub(super) fn lose_link(&mut self, slot: Slot, failure: Failure) {
+        let Link { role, phase, .. } = self.links[slot];
+        self.forget_link(slot);
+        let retry_after = failure.retry_after.unwrap_or_default();
         // A retiring link may have been opened with an older token than the one that is held.
-        if failure.kind == FailureKind::Unauthorized && entry.role != Role::Retiring {
+        if failure.kind == FailureKind::Unauthorized && role != Role::Retiring {
             self.credentials.reject();
         }
         let fixed = self.config.credentials != CredentialsMode::Provider;
         let fatal = failure.kind == FailureKind::Forbidden
             || (failure.kind == FailureKind::Unauthorized && fixed);
         // Only what refuses the primary is final: a make that fails keeps the old link.
-        if fatal && entry.role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
+        if fatal && role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
             self.shut(failure.kind.cause());
             return;
         }
-        match entry.role {
+        if role == Role::Primary && phase == Phase::Dialing && self.fall_back(failure.kind) {
+            return;
+        }
+        self.go_on_without(role, failure.kind.cause(), retry_after);
+    }
+
+    /// What the loss of a link in this role asks for.
+    fn go_on_without(&mut self, role: Role, cause: Cause, retry_after: Millis) {
+        match role {
+            Role::Primary => self.primary_lost(cause, retry_after),
+            Role::Candidate => self.put_off_replacing(retry_after),
             // Idempotent calls that it owed an answer go to the primary.
-            Role::Retiring => self.flush(now),
-            Role::Candidate => self.put_off_replacing(failure.retry_after, now),
-            Role::Primary => {
-                if entry.phase == Phase::Dialing && self.fall_back(failure.kind) {
-                    return;
-                }
-                self.primary_lost(failure.kind.cause(), failure.retry_after, now);
-            }
+            Role::Retiring => self.flush(),
+            Role::None => {}
         }
     }
 
@@ -320,41 +306,41 @@ impl<N: Name> Engine<N> {
         self.fallen_back
     }
 
-    pub(super) fn primary_lost(&mut self, cause: Cause, retry_after: Option<Millis>, now: Now) {
+    pub(super) fn primary_lost(&mut self, cause: Cause, retry_after: Millis) {
         self.timers.clear(Timer::Refresh);
         self.timers.clear(Timer::Stable);
         self.timers.clear(Timer::Probe);
         self.outbox.resend();
         if let Some(slot) = self.links.in_role(Role::Candidate) {
             self.promote(slot);
-            if self.links.get(slot).is_some_and(|link| link.phase == Phase::Live) {
-                self.became_primary(now);
+            if self.links[slot].phase == Phase::Live {
+                self.became_primary(slot);
             } else {
-                self.timers.set(slot.dial_timer(), now.time + self.config.connect_deadline);
-                self.show_reconnecting(now.time, cause);
+                self.timers.set(slot.dial_timer(), self.now.time + self.config.connect_deadline);
+                self.show_reconnecting(self.now.time, cause);
             }
             return;
         }
         self.replacing = false;
         self.timers.clear(Timer::Make);
         // A server that sent us away and then died still told us when to come back.
-        let away = self.sent_away_until.take().map(|until| until.since(now.time));
-        self.retry_later(cause, retry_after.max(away), now);
+        let away = mem::take(&mut self.sent_away_until).since(self.now.time);
+        self.retry_later(cause, retry_after.max(away));
     }
 
-    fn retry_later(&mut self, cause: Cause, retry_after: Option<Millis>, now: Now) {
+    fn retry_later(&mut self, cause: Cause, retry_after: Millis) {
         if !self.online {
             self.set_state(State::Offline, Cause::WentOffline);
             return;
         }
-        match self.backoff.next(&self.config.backoff, retry_after, &mut self.rng) {
-            Some(wait) => {
-                let retry_at = now.time + wait;
-                self.timers.set(Timer::Backoff, retry_at);
-                self.show_reconnecting(retry_at, cause);
-            }
-            None => self.shut(Cause::GaveUp),
+        if self.backoff.gives_up(&self.config.backoff) {
+            self.shut(Cause::GaveUp);
+            return;
         }
+        let (policy, now) = (&self.config.backoff, self.now.time);
+        let retry_at = self.backoff.next(policy, retry_after, now, &mut self.rng);
+        self.timers.set(Timer::Backoff, retry_at);
+        self.show_reconnecting(retry_at, cause);
     }
 
     pub(super) fn show_reconnecting(&mut self, retry_at: Time, cause: Cause) {
@@ -363,60 +349,56 @@ impl<N: Name> Engine<N> {
     }
 
     /// The second link didn't come about: the first stays, and another is tried later.
-    fn put_off_replacing(&mut self, retry_after: Option<Millis>, now: Now) {
+    fn put_off_replacing(&mut self, retry_after: Millis) {
         if !self.replacing {
             return;
         }
-        let policy = BackoffConfig { give_up_after: None, ..self.config.backoff };
-        if let Some(wait) = self.replace_backoff.next(&policy, retry_after, &mut self.rng) {
-            self.timers.set(Timer::Make, now.time + wait);
-        }
+        let (policy, now) = (&self.config.backoff, self.now.time);
+        let at = self.replace_backoff.next(policy, retry_after, now, &mut self.rng);
+        self.timers.set(Timer::Make, at);
     }
 
-    pub(super) fn token_failed(&mut self, request: TokenRequest, cause: Cause, now: Now) {
+    pub(super) fn token_failed(&mut self, request: TokenRequest, cause: Cause) {
         if !self.credentials.failed(request) {
             return;
         }
         self.timers.clear(Timer::Token);
         if self.links.in_role(Role::Primary).is_some() {
-            self.put_off_replacing(None, now);
-        } else if !self.credentials.settle_for_held(now) {
-            self.retry_later(cause, None, now);
+            self.put_off_replacing(Millis(0));
+        } else if !self.credentials.settle_for_held(self.now) {
+            self.retry_later(cause, Millis(0));
         }
     }
 
     /// Takes a link out of its place, with its timers, calls and outbox entries.
-    fn forget_link(&mut self, slot: Slot) -> Option<Forgotten> {
-        let link = self.links.get(slot)?;
-        let link = Forgotten { id: link.id, role: link.role, phase: link.phase };
-        self.links.remove(slot);
+    fn forget_link(&mut self, slot: Slot) {
+        let link = &mut self.links[slot];
+        let (id, role) = (link.id, mem::replace(&mut link.role, Role::None));
+        link.subscriptions.clear();
         self.timers.clear(slot.dial_timer());
         self.timers.clear(slot.ping_timer());
         self.timers.clear(slot.dead_timer());
-        if link.role == Role::Retiring {
+        if role == Role::Retiring {
             self.timers.clear(Timer::Retire);
         }
-        while let Some(id) = self.calls.interrupt_next(link.id) {
-            self.fail_call(id, CallFailure::Interrupted);
+        while let Some(call) = self.calls.interrupt_next(id) {
+            self.fail_call(call, CallFailure::Interrupted);
         }
         self.arm_calls();
-        Some(link)
     }
 
-    pub(super) fn end_link(&mut self, slot: Slot, in_order: bool) -> Option<Role> {
-        let link = self.forget_link(slot)?;
-        self.close_link(link.id, in_order);
-        Some(link.role)
+    pub(super) fn end_link(&mut self, slot: Slot, in_order: bool) {
+        if self.links[slot].role != Role::None {
+            self.forget_link(slot);
+            self.close_link(self.links[slot].id, in_order);
+        }
     }
 
     /// Drops a link that the peer would not, and goes on as if it had closed.
-    pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause, now: Now) {
-        match self.end_link(slot, false) {
-            Some(Role::Primary) => self.primary_lost(cause, None, now),
-            Some(Role::Candidate) => self.put_off_replacing(None, now),
-            Some(Role::Retiring) => self.flush(now),
-            None => {}
-        }
+    pub(super) fn drop_link(&mut self, slot: Slot, cause: Cause) {
+        let role = self.links[slot].role;
+        self.end_link(slot, false);
+        self.go_on_without(role, cause, Millis(0));
     }
 
     pub(super) fn shut(&mut self, reason: Cause) {
@@ -425,9 +407,8 @@ impl<N: Name> Engine<N> {
         }
         self.wanted = false;
         self.replacing = false;
-        for slot in Slot::BOTH {
-            self.end_link(slot, true);
-        }
+        self.end_link(Slot::First, true);
+        self.end_link(Slot::Second, true);
         if let Some(request) = self.credentials.open_request()
             && self.credentials.failed(request)
         {

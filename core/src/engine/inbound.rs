@@ -5,7 +5,7 @@ use super::dial::{Failure, FailureKind};
 use super::link::{LinkId, Phase, Role, Slot, Subscription};
 use super::outbox::Memory;
 use super::output::{Outgoing, Output, RoomFailure};
-use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, Room, RoomId, Verdict, Wish};
+use super::rooms::{Epoch, GapReason, OFFSET_LIMIT, Room, RoomId, Verdict};
 use super::state::Cause;
 use super::time::{Millis, Now};
 use super::timers::Timer;
@@ -55,20 +55,20 @@ pub struct DataFrame {
 impl<N: Name> Engine<N> {
     /// Anything at all arrived on the link: the peer lives. Other inputs don't imply it.
     pub fn handle_heard(&mut self, link: LinkId, now: Now) {
-        if let Some(slot) = self.links.find(link)
-            && let Some(link) = self.links.get_mut(slot)
-        {
-            link.last_heard = now.time;
-            link.pinged = false;
+        self.now = now;
+        if let Some(slot) = self.links.find(link) {
+            self.links[slot].last_heard = now.time;
+            self.links[slot].pinged = false;
         }
     }
 
     /// The server greeted the link.
     pub fn handle_welcome(&mut self, link: LinkId, welcome: Welcome<N>, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
-        let Some(entry) = self.links.get_mut(slot) else { return };
+        let entry = &mut self.links[slot];
         if entry.phase != Phase::Greeting {
-            self.violated(link, now);
+            self.violated(slot);
             return;
         }
         entry.phase = Phase::Live;
@@ -87,10 +87,9 @@ impl<N: Name> Engine<N> {
         }
         self.heartbeat = Some(welcome.heartbeat.unwrap_or(self.config.heartbeat).bounded());
         if let Some(left) = welcome.token_ends_in {
-            self.credentials.ends_in(left, now);
+            self.credentials.ends_in(left, self.now);
         }
-        self.went_live(slot, now);
-        self.advance(now);
+        self.went_live(slot);
     }
 
     /// The server asks whether anybody is there.
@@ -102,45 +101,15 @@ impl<N: Name> Engine<N> {
 
     /// The server answered a join or a resume, or a log began anew under a subscription.
     pub fn handle_bound(&mut self, link: LinkId, binding: Binding<N>, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
         if binding.offset >= OFFSET_LIMIT || binding.tip >= OFFSET_LIMIT {
-            self.violated(link, now);
+            self.violated(slot);
             return;
         }
-        let Some(subscription) = self.links.subscription(link, binding.subscription) else {
-            // The room was left before its answer came: the link may have waited for nothing else.
-            self.switch_when_resumed(slot, now);
-            self.advance(now);
-            return;
-        };
-        let epoch = binding.epoch;
-        let id = subscription.room;
-        // Only within one log can a position be held against a tip.
-        let reached = match &subscription.reached {
-            Some((log, offset)) if *log == epoch => *offset,
-            _ => 0,
-        };
-        let placed = subscription.reached.is_some();
-        if self.ask_again(slot, id, placed, &epoch, binding.offset) {
-            return;
-        }
-        let Some(subscription) = self.links.subscription(link, binding.subscription) else {
-            return;
-        };
-        subscription.epoch = Some(epoch.clone());
-        subscription.reached = Some((epoch.clone(), binding.offset));
-        if let Some(room) = self.rooms.get_mut(id) {
-            let joined = room.epoch.is_none();
-            let gap = room.bind(&epoch, reached, binding.offset, binding.tip);
-            if joined {
-                self.outputs.push_back(Output::Joined { room: id });
-            }
-            if let Some(gap) = gap {
-                self.lose(gap);
-            }
-        }
-        self.switch_when_resumed(slot, now);
-        self.advance(now);
+        self.bind(slot, binding);
+        // Where the room was left before its answer came, the link may have waited for nothing else.
+        self.switch_when_resumed(slot);
     }
 
     /// The server refuses a subscription, or ends it. With `retry_after` it is asked for again.
@@ -152,31 +121,25 @@ impl<N: Name> Engine<N> {
         retry_after: Option<Millis>,
         now: Now,
     ) -> Option<RoomId> {
+        self.now = now;
         let slot = self.links.find(link)?;
-        let entry = self.links.get_mut(slot)?;
-        let Some(id) = entry.subscription(subscription).map(|known| known.room) else {
-            self.switch_when_resumed(slot, now);
-            self.advance(now);
-            return None;
-        };
-        entry.subscriptions.retain(|known| known.id != subscription);
-        // Whoever took its place answers for the room now.
-        if entry.role == Role::Retiring {
-            return None;
-        }
-        self.unsubscribe_everywhere(id);
-        match retry_after {
-            Some(wait) => {
-                if let Some(room) = self.rooms.get_mut(id) {
-                    room.wish = Wish::Later(now.time + bounded_wait(wait));
+        let room = self.links[slot].unsubscribe(subscription);
+        // Whoever took its place answers for the room of a replaced link now.
+        let room = room.filter(|_| self.links[slot].role != Role::Retiring);
+        if let Some(room) = room {
+            self.unsubscribe_everywhere(room);
+            match retry_after {
+                Some(wait) => {
+                    if let Some(room) = self.rooms.get_mut(room) {
+                        room.paused = Some(now.time + bounded_wait(wait));
+                    }
+                    self.arm_rejoin();
                 }
-                self.arm_rejoin();
+                None => self.fail_room(room, RoomFailure::Refused),
             }
-            None => self.fail_room(id, RoomFailure::Refused),
         }
-        self.switch_when_resumed(slot, now);
-        self.advance(now);
-        Some(id)
+        self.switch_when_resumed(slot);
+        room
     }
 
     /// The server said that events up to `to` are gone.
@@ -188,13 +151,14 @@ impl<N: Name> Engine<N> {
         reason: GapReason,
         now: Now,
     ) {
+        self.now = now;
+        let Some(slot) = self.links.find(link) else { return };
         if to >= OFFSET_LIMIT {
-            self.violated(link, now);
+            self.violated(slot);
             return;
         }
-        if let Some((_, room)) = self.placed(link, subscription)
+        if let Some((_, room)) = self.placed(slot, subscription)
             && let (id, Some(epoch)) = (room.id, room.epoch.clone())
-            && let Some(slot) = self.links.find(link)
             && !self.ask_again(slot, id, true, &epoch, to)
             && let Some(room) = self.rooms.get_mut(id)
             && let Some(gap) = room.lose(to, reason)
@@ -205,76 +169,97 @@ impl<N: Name> Engine<N> {
 
     /// Events arrived. Drain the outputs before handing them over.
     pub fn handle_data(&mut self, link: LinkId, frame: DataFrame, now: Now) -> Verdict {
+        self.now = now;
         if frame.count == 0 {
             return Verdict::Discard;
         }
+        let Some(slot) = self.links.find(link) else { return Verdict::Discard };
         if frame.first == 0 {
-            return self.unlogged(link, frame.subscription);
+            return self.unlogged(slot, frame.subscription);
         }
         let last = frame.first.saturating_add(u64::from(frame.count) - 1);
         if last >= OFFSET_LIMIT {
-            self.violated(link, now);
+            self.violated(slot);
             return Verdict::Discard;
         }
-        let Some((subscription, room)) = self.placed(link, frame.subscription) else {
-            self.place_again(link, frame.subscription, now);
+        let Some((subscription, room)) = self.placed(slot, frame.subscription) else {
+            self.place_again(slot, frame.subscription);
             return Verdict::Discard;
         };
-        if let Some((_, reached)) = &mut subscription.reached {
-            *reached = last;
-        }
+        subscription.reached = last;
         room.take(frame.first, frame.count)
     }
 
     /// The server answered a call or a publish. False if nobody waits for it any more.
     pub fn handle_reply(&mut self, link: LinkId, id: u32, now: Now) -> bool {
+        self.now = now;
         if self.links.find(link).is_none() {
             return false;
         }
         if self.outbox.finish(id) {
-            self.flush(now);
+            self.flush();
             return true;
         }
-        let Some(sent_on) = self.calls.finish(id) else { return false };
-        self.arm_calls();
-        if let Some(link) = sent_on {
-            self.finish_retiring(link);
-        }
-        true
+        self.end_call(id)
     }
 
     /// The server wants this link gone, and says when to make another.
     pub fn handle_goaway(&mut self, link: LinkId, reconnect_after: Millis, now: Now) {
+        self.now = now;
         let Some(slot) = self.links.find(link) else { return };
-        let at = now.time + bounded_wait(reconnect_after);
-        match self.links.get(slot).map(|link| link.role) {
-            Some(Role::Primary) => {
+        let at = self.now.time + bounded_wait(reconnect_after);
+        match self.links[slot].role {
+            Role::Primary => {
                 self.replacing = true;
-                self.sent_away_until = Some(at);
+                self.sent_away_until = at;
                 self.timers.set(Timer::Make, at);
             }
-            Some(Role::Candidate) => {
+            Role::Candidate => {
                 self.end_link(slot, true);
                 self.timers.set(Timer::Make, at);
             }
-            Some(Role::Retiring) | None => {}
+            Role::Retiring | Role::None => {}
         }
-        self.advance(now);
     }
 
     /// The peer broke the protocol: the link is dropped, and another is tried after a wait.
     pub fn handle_violation(&mut self, link: LinkId, now: Now) {
-        self.violated(link, now);
-        self.advance(now);
+        self.now = now;
+        if let Some(slot) = self.links.find(link) {
+            self.violated(slot);
+        }
     }
 
     // ---- Private ----
 
-    fn violated(&mut self, link: LinkId, now: Now) {
-        if self.links.find(link).is_some() {
-            self.close_link(link, false);
-            let failure = Failure { kind: FailureKind::Violation, retry_after: None };
-            self.lose_link(link, failure, now);
+    fn violated(&mut self, slot: Slot) {
+        self.close_link(self.links[slot].id, false);
+        self.lose_link(slot, Failure { kind: FailureKind::Violation, retry_after: None });
+    }
+
+    fn bind(&mut self, slot: Slot, binding: Binding<N>) {
+        let number = binding.subscription;
+        let Some(subscription) = self.links[slot].subscription(number) else { return };
+        let epoch = Some(binding.epoch.clone());
+        // Only within one log can a position be held against a tip.
+        let reached = if subscription.epoch == epoch { subscription.reached } else { 0 };
+        let (id, placed) = (subscription.room, subscription.epoch.is_some());
+        if self.ask_again(slot, id, placed, &binding.epoch, binding.offset) {
+            return;
+        }
+        if let Some(subscription) = self.links[slot].subscription(number) {
+            subscription.bound = true;
+            subscription.epoch = epoch;
+            subscription.reached = binding.offset;
+        }
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        let joined = !room.answered;
+        let gap = room.bind(&binding.epoch, reached, binding.offset, binding.tip);
+        if joined {
+            self.outputs.push_back(Output::Joined { room: id });
+        }
+        if let Some(gap) = gap {
+            self.lose(gap);
         }
     }
 
@@ -294,60 +279,56 @@ impl<N: Name> Engine<N> {
         offset: u64,
     ) -> bool {
         const MOST_RETRIES: u32 = 256;
-        let Some(known) = self.rooms.get(room) else { return false };
+        let Some(known) = self.rooms.get(room).filter(|room| room.answered) else { return false };
         let same = known.epoch.as_ref() == Some(epoch);
         let ahead = same && offset > known.position;
-        let elsewhere = known.epoch.is_some() && !same;
         let primary_lives = self.links.live_primary().is_some();
-        let Some(link) = self.links.get_mut(slot) else { return false };
+        let link = &mut self.links[slot];
         let trimmed = ahead && primary_lives && link.role == Role::Candidate;
-        let later = !placed && (ahead || elsewhere);
+        let later = !placed && (ahead || !same);
         if !(trimmed || later) || link.retries >= MOST_RETRIES {
             return false;
         }
         link.retries += 1;
-        let id = link.id;
         self.unsubscribe_on(slot, room);
-        self.subscribe_on(id, room);
+        self.subscribe_on(slot, room);
         true
     }
 
     /// A subscription and its room, if it speaks for the log that the room is in.
     fn placed(
         &mut self,
-        link: LinkId,
+        slot: Slot,
         subscription: u32,
     ) -> Option<(&mut Subscription<N>, &mut Room<N>)> {
-        let subscription = self.links.subscription(link, subscription)?;
+        let subscription = self.links[slot].subscription(subscription)?;
         let room = self.rooms.get_mut(subscription.room)?;
-        let bound = subscription.epoch.is_some() && subscription.epoch == room.epoch;
-        bound.then_some((subscription, room))
+        let placed = subscription.bound && subscription.epoch == room.epoch;
+        placed.then_some((subscription, room))
     }
 
-    fn unlogged(&mut self, link: LinkId, subscription: u32) -> Verdict {
-        if self.links.live_primary() != Some(link) {
-            return Verdict::Discard;
-        }
-        match self.links.subscription(link, subscription) {
-            Some(subscription) => Verdict::Deliver { room: subscription.room, skip: 0, gap: None },
-            None => Verdict::Discard,
+    fn unlogged(&mut self, slot: Slot, subscription: u32) -> Verdict {
+        let primary = self.links.live_primary();
+        match self.links[slot].subscription(subscription) {
+            Some(subscription) if primary == Some(slot) => {
+                Verdict::Deliver { room: subscription.room, skip: 0, gap: None }
+            }
+            _ => Verdict::Discard,
         }
     }
 
     /// Events came that can't be placed. Before its answer a subscription must be silent; after
     /// the room moved to another log (which was said as a gap), the primary is asked again.
-    fn place_again(&mut self, link: LinkId, subscription: u32, now: Now) {
-        let Some(slot) = self.links.find(link) else { return };
-        let Some(entry) = self.links.get_mut(slot) else { return };
-        let role = entry.role;
-        let Some(subscription) = entry.subscription(subscription) else { return };
+    fn place_again(&mut self, slot: Slot, subscription: u32) {
+        let Some(subscription) = self.links[slot].subscription(subscription) else { return };
         let room = subscription.room;
-        if subscription.epoch.is_none() {
-            self.violated(link, now);
-            self.advance(now);
-        } else if role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
+        if !subscription.bound {
+            self.violated(slot);
+        } else if self.links[slot].role == Role::Primary
+            && self.links.in_role(Role::Candidate).is_none()
+        {
             self.unsubscribe_on(slot, room);
-            self.subscribe_on(link, room);
+            self.subscribe_on(slot, room);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! One transport connection, and the two places for it.
 
 use alloc::vec::Vec;
+use core::ops::{Index, IndexMut};
 
 use super::outbox::Memory;
 use super::output::Subscribe;
-use super::rooms::{From, Name, Room, RoomId};
+use super::rooms::{Name, Room, RoomId};
 use super::time::Time;
 use super::timers::Timer;
 
@@ -27,6 +28,8 @@ pub(crate) enum Phase {
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
+    /// For nothing: the link of this place is gone, or never was.
+    None,
     /// Carries what the application sends, and events without offsets.
     Primary,
     /// Is being made ready to replace the primary.
@@ -40,11 +43,13 @@ pub(crate) enum Role {
 pub(crate) struct Subscription<N> {
     pub(crate) id: u32,
     pub(crate) room: RoomId,
-    /// Bound by the server's answer; until then nothing on it can be placed.
+    /// The server has answered; until then nothing on it can be placed.
+    pub(crate) bound: bool,
+    /// The log: of the position that was sent with it, then of the answer. `None` if it was asked for
+    /// without a position and is not answered.
     pub(crate) epoch: Option<N>,
-    /// How far this subscription has come, and in which log: the position that was sent with it,
-    /// then what came. `None` if it was asked for without a position and is not answered.
-    pub(crate) reached: Option<(N, u64)>,
+    /// How far this subscription has come in that log.
+    pub(crate) reached: u64,
 }
 
 #[derive(Debug)]
@@ -66,18 +71,25 @@ pub(crate) struct Link<N> {
 impl<N: Name> Link<N> {
     /// Subscribes to a room from where it stands; what the server is to be told.
     pub(crate) fn subscribe(&mut self, id: u32, room: &Room<N>) -> Subscribe<N> {
-        let from = room.from();
-        let reached = match &from {
-            From::Position { epoch, offset } => Some((epoch.clone(), *offset)),
-            From::Tip | From::History(_) => None,
-        };
-        self.subscriptions.push(Subscription { id, room: room.id, epoch: None, reached });
-        Subscribe { subscription: id, room: room.id, from }
+        self.subscriptions.push(Subscription {
+            id,
+            room: room.id,
+            bound: false,
+            epoch: room.epoch.clone(),
+            reached: room.position,
+        });
+        Subscribe { subscription: id, room: room.id, from: room.from() }
     }
 
     pub(crate) fn subscription(&mut self, id: u32) -> Option<&mut Subscription<N>> {
         let index = self.subscriptions.binary_search_by_key(&id, |s| s.id).ok()?;
         Some(&mut self.subscriptions[index])
+    }
+
+    /// Forgets a subscription, and says which room it was for.
+    pub(crate) fn unsubscribe(&mut self, id: u32) -> Option<RoomId> {
+        let index = self.subscriptions.binary_search_by_key(&id, |s| s.id).ok()?;
+        Some(self.subscriptions.remove(index).room)
     }
 
     /// Forgets the subscriptions of a room; returns one of them at a time until none is left.
@@ -88,12 +100,14 @@ impl<N: Name> Link<N> {
 
     /// Whether the server still owes the answer to a subscription.
     pub(crate) fn resuming(&self) -> bool {
-        self.subscriptions.iter().any(|s| s.epoch.is_none())
+        self.subscriptions.iter().any(|s| !s.bound)
     }
 }
 
 /// The place of a link; its timers go with the place.
+// As wide as the index that it is: narrower, every use of it would cut off what it isn't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
 pub(crate) enum Slot {
     First,
     Second,
@@ -124,32 +138,51 @@ impl Slot {
     }
 }
 
-/// At most two links; at most one of each role.
+/// At most two links; at most one of each role but [`Role::None`], the role of a free place.
 #[derive(Debug)]
 pub(crate) struct Links<N> {
-    slots: [Option<Link<N>>; 2],
+    places: [Link<N>; 2],
     generations: u32,
 }
 
 // Derived, it would ask for names that have a default.
 impl<N> Default for Links<N> {
     fn default() -> Self {
-        Self { slots: [None, None], generations: 0 }
+        let vacant = || Link {
+            id: LinkId(0),
+            phase: Phase::Dialing,
+            role: Role::None,
+            last_heard: Time(0),
+            pinged: false,
+            memory: None,
+            retries: 0,
+            subscriptions: Vec::new(),
+        };
+        Self { places: [vacant(), vacant()], generations: 0 }
+    }
+}
+
+impl<N> Index<Slot> for Links<N> {
+    type Output = Link<N>;
+
+    fn index(&self, slot: Slot) -> &Link<N> {
+        &self.places[slot as usize]
+    }
+}
+
+impl<N> IndexMut<Slot> for Links<N> {
+    fn index_mut(&mut self, slot: Slot) -> &mut Link<N> {
+        &mut self.places[slot as usize]
     }
 }
 
 impl<N: Name> Links<N> {
     /// A new link in a free place; `None` if both are taken.
-    pub(crate) fn open(&mut self, role: Role, now: Time) -> Option<(Slot, LinkId)> {
-        let slot = match &self.slots {
-            [None, _] => Slot::First,
-            [_, None] => Slot::Second,
-            _ => return None,
-        };
+    pub(crate) fn open(&mut self, role: Role, now: Time) -> Option<Slot> {
+        let slot = self.in_role(Role::None)?;
         self.generations = self.generations.wrapping_add(1);
-        let id = LinkId(self.generations);
-        self.slots[slot as usize] = Some(Link {
-            id,
+        self[slot] = Link {
+            id: LinkId(self.generations),
             phase: Phase::Dialing,
             role,
             last_heard: now,
@@ -157,47 +190,25 @@ impl<N: Name> Links<N> {
             memory: None,
             retries: 0,
             subscriptions: Vec::new(),
-        });
-        Some((slot, id))
+        };
+        Some(slot)
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot) {
-        self.slots[slot as usize] = None;
-    }
-
+    /// The place of a link; `None` once it is gone.
     pub(crate) fn find(&self, id: LinkId) -> Option<Slot> {
-        self.slot_where(|link| link.id == id)
+        self.slot_where(|link| link.id == id && link.role != Role::None)
     }
 
     pub(crate) fn in_role(&self, role: Role) -> Option<Slot> {
         self.slot_where(|link| link.role == role)
     }
 
-    pub(crate) fn subscription(&mut self, link: LinkId, id: u32) -> Option<&mut Subscription<N>> {
-        let slot = self.find(link)?;
-        self.get_mut(slot)?.subscription(id)
-    }
-
     fn slot_where(&self, is: impl Fn(&Link<N>) -> bool) -> Option<Slot> {
-        match &self.slots {
-            [Some(first), _] if is(first) => Some(Slot::First),
-            [_, Some(second)] if is(second) => Some(Slot::Second),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn get(&self, slot: Slot) -> Option<&Link<N>> {
-        self.slots[slot as usize].as_ref()
-    }
-
-    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Link<N>> {
-        self.slots[slot as usize].as_mut()
+        Slot::BOTH.into_iter().find(|slot| is(&self[*slot]))
     }
 
     /// The primary, once it is greeted.
-    pub(crate) fn live_primary(&self) -> Option<LinkId> {
-        self.get(self.in_role(Role::Primary)?)
-            .filter(|link| link.phase == Phase::Live)
-            .map(|link| link.id)
+    pub(crate) fn live_primary(&self) -> Option<Slot> {
+        self.in_role(Role::Primary).filter(|slot| self[*slot].phase == Phase::Live)
     }
 }

@@ -54,6 +54,8 @@ pub use state::{Cause, State};
 pub use time::{Millis, Now, Time, WallTime};
 pub use timers::Timer;
 
+use core::mem;
+
 use backoff::Backoff;
 use calls::Calls;
 use credentials::Credentials;
@@ -61,7 +63,7 @@ use link::{Links, Role};
 use outbox::Outbox;
 use output::Outputs;
 use rng::Rng;
-use rooms::{Rooms, Wish};
+use rooms::Rooms;
 use time::SleepWatch;
 use timers::Timers;
 
@@ -73,6 +75,8 @@ pub struct TooMany;
 #[derive(Debug)]
 pub struct Engine<N = Epoch> {
     config: Config,
+    /// The time of the input that is being handled.
+    now: Now,
     rng: Rng,
     timers: Timers,
     outputs: Outputs<N>,
@@ -94,8 +98,8 @@ pub struct Engine<N = Epoch> {
     /// A second link is wanted, to replace the first.
     replacing: bool,
     replace_backoff: Backoff,
-    /// When the server that sent us away wants us back.
-    sent_away_until: Option<Time>,
+    /// When the server that sent us away wants us back; in the past if none did.
+    sent_away_until: Time,
     /// A `plain` link was open before: what came in between can't be known.
     had_plain_link: bool,
     rooms: Rooms<N>,
@@ -108,6 +112,7 @@ impl<N: Name> Engine<N> {
     /// A new engine. The same configuration, seed and inputs give the same outputs.
     pub fn new(config: Config, seed: u64) -> Self {
         Self {
+            now: Now::default(),
             rng: Rng::new(seed),
             timers: Timers::new(),
             outputs: Outputs::default(),
@@ -125,10 +130,10 @@ impl<N: Name> Engine<N> {
             fallen_back: false,
             replacing: false,
             replace_backoff: Backoff::default(),
-            sent_away_until: None,
+            sent_away_until: Time::default(),
             had_plain_link: false,
             rooms: Rooms::default(),
-            outbox: Outbox::new(config.outbox),
+            outbox: Outbox::new(),
             calls: Calls::default(),
             ids: 0,
             config,
@@ -139,22 +144,23 @@ impl<N: Name> Engine<N> {
 
     /// Asks for a connection, and keeps asking until [`close`](Self::close). Idempotent.
     pub fn connect(&mut self, now: Now) {
+        self.now = now;
         if self.wanted || matches!(self.state, State::Closed { .. }) {
             return;
         }
         self.wanted = true;
         // The first look at the clocks, to tell a later one from.
-        self.sleep.slept(now, None);
+        self.sleep.slept(self.now, Time::NEVER);
         if self.online {
             self.set_state(State::Connecting, Cause::Requested);
         } else {
             self.set_state(State::Offline, Cause::WentOffline);
         }
-        self.advance(now);
     }
 
     /// Joins a room. It stays joined over any number of links until [`leave`](Self::leave).
     pub fn join(&mut self, from: From<N>, now: Now) -> Result<RoomId, TooMany> {
+        self.now = now;
         if self.rooms.len() >= self.config.max_rooms {
             return Err(TooMany);
         }
@@ -163,7 +169,6 @@ impl<N: Name> Engine<N> {
             self.fail_room(room, RoomFailure::Closed);
         }
         self.subscribe_everywhere(room);
-        self.advance(now);
         Ok(room)
     }
 
@@ -178,7 +183,8 @@ impl<N: Name> Engine<N> {
     /// [`room_caught_up`](Self::room_caught_up).
     pub fn room_overflowed(&mut self, room: RoomId, epoch: N, offset: u64) {
         if let Some(entry) = self.rooms.get_mut(room) {
-            entry.wish = Wish::Paused;
+            entry.paused = Some(Time::NEVER);
+            entry.answered = true;
             entry.epoch = Some(epoch);
             entry.position = offset;
             self.unsubscribe_everywhere(room);
@@ -188,9 +194,9 @@ impl<N: Name> Engine<N> {
     /// The application has taken all that was queued for this room.
     pub fn room_caught_up(&mut self, room: RoomId) {
         if let Some(entry) = self.rooms.get_mut(room)
-            && entry.wish == Wish::Paused
+            && entry.paused == Some(Time::NEVER)
         {
-            entry.wish = Wish::Subscribed;
+            entry.paused = None;
             self.subscribe_everywhere(room);
         }
     }
@@ -203,6 +209,7 @@ impl<N: Name> Engine<N> {
         deadline: Option<Time>,
         now: Now,
     ) -> Result<u32, TooMany> {
+        self.now = now;
         if self.calls.len() >= self.config.max_calls {
             return Err(TooMany);
         }
@@ -211,35 +218,34 @@ impl<N: Name> Engine<N> {
             self.fail_call(id, CallFailure::Closed);
             return Ok(id);
         }
-        self.calls.add(id, idempotent, deadline);
+        self.calls.add(id, idempotent, deadline.unwrap_or(Time::NEVER));
         self.arm_calls();
-        self.flush(now);
+        self.flush();
         Ok(id)
     }
 
     /// Forgets a call; its answer is ignored.
     pub fn cancel_call(&mut self, id: u32) {
-        if let Some(Some(link)) = self.calls.finish(id) {
-            self.finish_retiring(link);
-        }
-        self.arm_calls();
+        self.end_call(id);
     }
 
     /// Puts a publish of `bytes` payload bytes in the outbox and names it. It is sent in order,
     /// and again after a lost link, until the server answers.
     pub fn publish(&mut self, bytes: usize, now: Now) -> Result<u32, OutboxFull> {
-        self.enqueue(bytes, true, now)
+        self.now = now;
+        self.enqueue(bytes, true)
     }
 
     /// The same for an event that the server doesn't answer: it is sent at most once.
     pub fn send_event(&mut self, bytes: usize, now: Now) -> Result<u32, OutboxFull> {
-        self.enqueue(bytes, false, now)
+        self.now = now;
+        self.enqueue(bytes, false)
     }
 
     /// Ends a call or a publish that turned out to be impossible to send.
     pub fn abandon(&mut self, id: u32) {
         if !self.outbox.finish(id) {
-            self.cancel_call(id);
+            self.end_call(id);
         }
     }
 
@@ -257,50 +263,50 @@ impl<N: Name> Engine<N> {
 
     /// The time of the last [`Output::Timeout`] is reached, or any time at all.
     pub fn handle_timeout(&mut self, now: Now) {
-        let due = self.timers.next().map(|(at, _)| at);
-        if self.sleep.slept(now, due) {
-            self.woke(now);
+        self.now = now;
+        let due = self.timers.next().map_or(Time::NEVER, |(at, _)| at);
+        if self.sleep.slept(self.now, due) {
+            self.woke();
         }
-        while let Some(timer) = self.timers.pop_due(now.time) {
-            self.fire(timer, now);
+        while let Some(timer) = self.timers.pop_due(self.now.time) {
+            self.fire(timer);
         }
-        self.advance(now);
     }
 
     /// The platform says that the machine or the application woke up.
     pub fn handle_wake(&mut self, now: Now) {
+        self.now = now;
         // What the platform said need not be found out again at the next wake-up.
-        self.sleep.slept(now, None);
-        self.woke(now);
-        self.advance(now);
+        self.sleep.slept(self.now, Time::NEVER);
+        self.woke();
     }
 
     /// The platform says that the way to the network changed: a second link is made at once.
     pub fn handle_network_changed(&mut self, now: Now) {
+        self.now = now;
         if self.links.live_primary().is_some() {
             // One that was being made goes over the old network.
             if let Some(slot) = self.links.in_role(Role::Candidate) {
                 self.end_link(slot, false);
             }
-            self.replace(now);
+            self.replace();
         } else {
-            self.woke(now);
+            self.woke();
         }
-        self.advance(now);
     }
 
     /// The platform says whether there is a network.
     pub fn handle_online(&mut self, online: bool, now: Now) {
+        self.now = now;
         if self.online == online {
             return;
         }
         self.online = online;
         if online {
-            self.came_online(now);
+            self.came_online();
         } else {
             self.went_offline();
         }
-        self.advance(now);
     }
 
     // ---- Output ----
@@ -316,7 +322,11 @@ impl<N: Name> Engine<N> {
     }
 
     /// The next thing to do but for waiting, where the caller doesn't need to know when to wake.
+    /// When all is said that the last mutation led to, whatever is still missing is started.
     pub(crate) fn next_output(&mut self) -> Option<Output<N>> {
+        if self.outputs.is_empty() {
+            self.advance();
+        }
         self.outputs.pop_front()
     }
 
@@ -327,7 +337,7 @@ impl<N: Name> Engine<N> {
 
     /// The position in a room, once the server has given one.
     pub fn position(&self, room: RoomId) -> Option<(&N, u64)> {
-        let room = self.rooms.get(room)?;
+        let room = self.rooms.get(room).filter(|room| room.answered)?;
         room.epoch.as_ref().map(|epoch| (epoch, room.position))
     }
 
@@ -338,7 +348,7 @@ impl<N: Name> Engine<N> {
 
     /// The epoch that a room's position belongs to.
     pub fn epoch(&self, room: RoomId) -> Option<N> {
-        self.rooms.get(room)?.epoch.clone()
+        self.position(room).map(|(epoch, _)| epoch.clone())
     }
 
     /// Messages and payload bytes in the outbox.
@@ -355,7 +365,9 @@ impl<N: Name> Engine<N> {
     }
 
     fn set_state(&mut self, state: State, cause: Cause) {
-        if self.state != state {
+        // While it lasts, only reconnecting has news.
+        let lasts = mem::discriminant(&self.state) == mem::discriminant(&state);
+        if !lasts || matches!(state, State::Reconnecting { .. }) {
             self.state = state;
             self.outputs.push_back(Output::StateChanged { state, cause });
         }
@@ -381,8 +393,8 @@ impl<N: Name> Engine<N> {
         self.outputs.push_back(Output::Send { link, message });
     }
 
-    fn enqueue(&mut self, bytes: usize, acknowledged: bool, now: Now) -> Result<u32, OutboxFull> {
-        while let Some(id) = self.outbox.make_room(bytes)? {
+    fn enqueue(&mut self, bytes: usize, acknowledged: bool) -> Result<u32, OutboxFull> {
+        while let Some(id) = self.outbox.make_room(bytes, &self.config.outbox)? {
             self.fail_publish(id, PublishFailure::Dropped);
         }
         let id = self.next_id().ok_or(OutboxFull { bytes: false })?;
@@ -391,8 +403,18 @@ impl<N: Name> Engine<N> {
             return Ok(id);
         }
         self.outbox.add(id, bytes, acknowledged);
-        self.flush(now);
+        self.flush();
         Ok(id)
+    }
+
+    /// False if no such call is open.
+    fn end_call(&mut self, id: u32) -> bool {
+        let known = self.calls.finish(id);
+        if known {
+            self.finish_retiring();
+            self.arm_calls();
+        }
+        known
     }
 
     fn fail_room(&mut self, room: RoomId, reason: RoomFailure) {
@@ -402,16 +424,10 @@ impl<N: Name> Engine<N> {
     }
 
     fn arm_calls(&mut self) {
-        match self.calls.next_deadline() {
-            Some(at) => self.timers.set(Timer::Calls, at),
-            None => self.timers.clear(Timer::Calls),
-        }
+        self.timers.set(Timer::Calls, self.calls.next_deadline());
     }
 
     fn arm_rejoin(&mut self) {
-        match self.rooms.next_rejoin() {
-            Some(at) => self.timers.set(Timer::Rejoin, at),
-            None => self.timers.clear(Timer::Rejoin),
-        }
+        self.timers.set(Timer::Rejoin, self.rooms.next_rejoin());
     }
 }

@@ -63,7 +63,6 @@ pub struct OutboxFull {
 
 #[derive(Debug)]
 pub(crate) struct Outbox<N> {
-    config: OutboxConfig,
     entries: Vec<Entry>,
     bytes: usize,
     sequences: u64,
@@ -71,8 +70,8 @@ pub(crate) struct Outbox<N> {
 }
 
 impl<N: Name> Outbox<N> {
-    pub(crate) fn new(config: OutboxConfig) -> Self {
-        Self { config, entries: Vec::new(), bytes: 0, sequences: 0, memory: None }
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::new(), bytes: 0, sequences: 0, memory: None }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -85,14 +84,18 @@ impl<N: Name> Outbox<N> {
 
     /// Makes room for `bytes` more, dropping the oldest unsent entry if the policy says so:
     /// `Ok(Some(id))` names a dropped one, and asks for another call.
-    pub(crate) fn make_room(&mut self, bytes: usize) -> Result<Option<u32>, OutboxFull> {
-        let too_many = self.entries.len() >= self.config.max_entries;
-        let too_large = self.bytes.saturating_add(bytes) > self.config.max_bytes;
+    pub(crate) fn make_room(
+        &mut self,
+        bytes: usize,
+        bounds: &OutboxConfig,
+    ) -> Result<Option<u32>, OutboxFull> {
+        let too_many = self.entries.len() >= bounds.max_entries;
+        let too_large = self.bytes.saturating_add(bytes) > bounds.max_bytes;
         if !too_many && !too_large {
             return Ok(None);
         }
         let full = OutboxFull { bytes: !too_many };
-        if self.config.on_overflow == OnOverflow::Reject || bytes > self.config.max_bytes {
+        if bounds.on_overflow == OnOverflow::Reject || bytes > bounds.max_bytes {
             return Err(full);
         }
         let oldest = self.entries.iter().position(|entry| entry.sent == Sent::Never);
@@ -197,9 +200,9 @@ mod tests {
     use super::super::time::{Time, WallTime};
     use super::*;
 
-    fn outbox(on_overflow: OnOverflow) -> Outbox<Epoch> {
-        Outbox::new(OutboxConfig { max_entries: 2, max_bytes: 100, on_overflow })
-    }
+    const REJECT: OutboxConfig =
+        OutboxConfig { max_entries: 2, max_bytes: 100, on_overflow: OnOverflow::Reject };
+    const DROP: OutboxConfig = OutboxConfig { on_overflow: OnOverflow::DropOldest, ..REJECT };
 
     fn at(ms: u64) -> Now {
         Now { time: Time(ms), wall: WallTime(1_000_000 + ms) }
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn entries_go_out_in_order_and_again_in_order_after_a_lost_link() {
-        let mut outbox = outbox(OnOverflow::Reject);
+        let mut outbox = Outbox::new();
         greet(&mut outbox, "s");
         outbox.add(1, 10, true);
         outbox.add(2, 10, true);
@@ -228,14 +231,14 @@ mod tests {
 
     #[test]
     fn a_repeat_that_the_server_can_not_tell_is_uncertain() {
-        let mut late = outbox(OnOverflow::Reject);
+        let mut late = Outbox::new();
         greet(&mut late, "s");
         late.add(1, 10, true);
         late.send_next(LinkId(1), at(0));
         late.resend();
         assert_eq!(late.send_next(LinkId(2), at(1_000)), Some(Next::Uncertain { id: 1 }));
 
-        let mut slept = outbox(OnOverflow::Reject);
+        let mut slept = Outbox::new();
         greet(&mut slept, "s");
         slept.add(1, 10, true);
         slept.send_next(LinkId(1), at(0));
@@ -243,7 +246,7 @@ mod tests {
         let woken = Now { time: Time(1), wall: WallTime(9_000_000) };
         assert_eq!(slept.send_next(LinkId(2), woken), Some(Next::Uncertain { id: 1 }));
 
-        let mut lost = outbox(OnOverflow::Reject);
+        let mut lost = Outbox::new();
         greet(&mut lost, "s");
         lost.add(1, 10, true);
         lost.add(2, 10, true);
@@ -260,22 +263,26 @@ mod tests {
 
     #[test]
     fn the_bounds_hold_whatever_the_policy() {
-        let mut reject = outbox(OnOverflow::Reject);
+        let mut reject = Outbox::<Epoch>::new();
         reject.add(1, 60, true);
-        assert_eq!(reject.make_room(41), Err(OutboxFull { bytes: true }));
-        assert_eq!(reject.make_room(40), Ok(None));
+        assert_eq!(reject.make_room(41, &REJECT), Err(OutboxFull { bytes: true }));
+        assert_eq!(reject.make_room(40, &REJECT), Ok(None));
         reject.add(2, 0, true);
-        assert_eq!(reject.make_room(0), Err(OutboxFull { bytes: false }));
+        assert_eq!(reject.make_room(0, &REJECT), Err(OutboxFull { bytes: false }));
 
-        let mut drop = outbox(OnOverflow::DropOldest);
+        let mut drop = Outbox::new();
         greet(&mut drop, "s");
         drop.add(1, 10, true);
         drop.add(2, 10, true);
         drop.send_next(LinkId(1), at(0));
-        assert_eq!(drop.make_room(10), Ok(Some(2)), "a sent one may have taken effect: it stays");
+        assert_eq!(
+            drop.make_room(10, &DROP),
+            Ok(Some(2)),
+            "a sent one may have taken effect: it stays"
+        );
         drop.add(3, 10, true);
         drop.send_next(LinkId(1), at(0));
-        assert_eq!(drop.make_room(10), Err(OutboxFull { bytes: false }));
-        assert_eq!(drop.make_room(101), Err(OutboxFull { bytes: false }));
+        assert_eq!(drop.make_room(10, &DROP), Err(OutboxFull { bytes: false }));
+        assert_eq!(drop.make_room(101, &DROP), Err(OutboxFull { bytes: false }));
     }
 }

@@ -190,6 +190,10 @@ impl<N> Outputs<N> {
         self.queue.push(output);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.said == self.queue.len()
+    }
+
     pub(crate) fn pop_front(&mut self) -> Option<Output<N>> {
         match self.queue.get_mut(self.said) {
             Some(next) => {

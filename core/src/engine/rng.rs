@@ -19,11 +19,9 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number from 0 to `most`, both included; the bias is below one in 2^32 for spans in use.
+    /// A number from 0 to `most`, both included (but for the largest there is, which never comes); the
+    /// bias is below one in 2^32 for spans in use.
     pub(crate) fn up_to(&mut self, most: u64) -> u64 {
-        match most.checked_add(1) {
-            Some(span) => self.next() % span,
-            None => self.next(),
-        }
+        self.next() % most.saturating_add(1)
     }
 }

@@ -85,32 +85,27 @@ pub enum Verdict {
     Discard,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
-    /// Subscribe wherever there is a link.
-    Subscribed,
-    /// The application fell behind; subscribe when it has caught up.
-    Paused,
-    /// The server asked to come back at this time.
-    Later(Time),
-}
-
 #[derive(Debug)]
 pub(crate) struct Room<N> {
     pub(crate) id: RoomId,
-    pub(crate) wish: Wish,
+    /// Not subscribed until then. The server asked to come back at that time, or the application fell
+    /// behind, and its catching up is no time that the engine knows: [`Time::NEVER`].
+    pub(crate) paused: Option<Time>,
+    /// The position is the server's word, not only the caller's.
+    pub(crate) answered: bool,
     pub(crate) epoch: Option<N>,
     pub(crate) position: u64,
-    /// How to begin, until the first answer gives a position.
-    begin: From<N>,
+    /// How many past events to begin with, while there is no epoch; `None` for the tip.
+    history: Option<u32>,
 }
 
 impl<N: Name> Room<N> {
     /// Where to go on from.
     pub(crate) fn from(&self) -> From<N> {
-        match &self.epoch {
-            Some(epoch) => From::Position { epoch: epoch.clone(), offset: self.position },
-            None => self.begin.clone(),
+        match (&self.epoch, self.history) {
+            (Some(epoch), _) => From::Position { epoch: epoch.clone(), offset: self.position },
+            (None, Some(count)) => From::History(count),
+            (None, None) => From::Tip,
         }
     }
 
@@ -125,31 +120,18 @@ impl<N: Name> Room<N> {
         offset: u64,
         tip: u64,
     ) -> Option<Gap> {
-        let known = self.epoch.as_ref();
-        let same = known == Some(epoch);
-        let first = known.is_none() && !matches!(self.begin, From::Position { .. });
+        self.answered = true;
         // A log that is shorter than what was read from it has rolled back, whatever it says.
-        let rolled_back = same && tip < asked_from;
-        if same && !rolled_back {
-            if offset <= self.position {
-                return None;
-            }
-            return Some(self.pass_over(offset, GapReason::Expired));
+        if self.epoch.as_ref() == Some(epoch) && tip >= asked_from {
+            return self.lose(offset, GapReason::Expired);
         }
-        let from_known_position = !first
-            && known.is_none()
-            && matches!(&self.begin, From::Position { epoch: begun, .. } if begun == epoch);
-        if from_known_position {
-            if let From::Position { offset, .. } = self.begin {
-                self.position = offset;
-            }
-            self.epoch = Some(epoch.clone());
-            let asked = self.position;
-            return self.bind(epoch, asked, offset, tip);
-        }
-        self.epoch = Some(epoch.clone());
         self.position = offset;
-        (!first).then_some(Gap { room: Some(self.id), from: 0, to: 0, reason: GapReason::NewEpoch })
+        self.epoch.replace(epoch.clone()).map(|_| Gap {
+            room: Some(self.id),
+            from: 0,
+            to: 0,
+            reason: GapReason::NewEpoch,
+        })
     }
 
     /// The server said that events up to `to` are gone.
@@ -198,7 +180,13 @@ impl<N: Name> Rooms<N> {
     pub(crate) fn add(&mut self, begin: From<N>) -> RoomId {
         self.ids += 1;
         let id = RoomId(self.ids);
-        self.rooms.push(Room { id, wish: Wish::Subscribed, epoch: None, position: 0, begin });
+        let (epoch, position, history) = match begin {
+            From::Tip => (None, 0, None),
+            From::History(count) => (None, 0, Some(count)),
+            From::Position { epoch, offset } => (Some(epoch), offset, None),
+        };
+        let answered = false;
+        self.rooms.push(Room { id, paused: None, answered, epoch, position, history });
         id
     }
 
@@ -230,21 +218,16 @@ impl<N: Name> Rooms<N> {
         self.rooms.iter()
     }
 
-    pub(crate) fn next_rejoin(&self) -> Option<Time> {
-        self.rooms
-            .iter()
-            .filter_map(|room| match room.wish {
-                Wish::Later(at) => Some(at),
-                _ => None,
-            })
-            .min()
+    pub(crate) fn next_rejoin(&self) -> Time {
+        let paused = self.rooms.iter().filter_map(|room| room.paused);
+        paused.fold(Time::NEVER, Time::min)
     }
 
     /// One room whose time to come back is reached, now wished for again.
     pub(crate) fn rejoin_next(&mut self, now: Time) -> Option<RoomId> {
-        let room =
-            self.rooms.iter_mut().find(|room| matches!(room.wish, Wish::Later(at) if at <= now))?;
-        room.wish = Wish::Subscribed;
+        let due = |room: &&mut Room<N>| room.paused.is_some_and(|until| until <= now);
+        let room = self.rooms.iter_mut().find(due)?;
+        room.paused = None;
         Some(room.id)
     }
 }
@@ -258,7 +241,9 @@ mod tests {
     }
 
     fn room(begin: From) -> Room<Epoch> {
-        Room { id: RoomId(1), wish: Wish::Subscribed, epoch: None, position: 0, begin }
+        let mut rooms = Rooms::default();
+        rooms.add(begin);
+        rooms.rooms.remove(0)
     }
 
     fn joined(at: u64) -> Room<Epoch> {

@@ -1,19 +1,19 @@
 //! What goes out on links: the outbox, calls and subscriptions.
 
 use super::dial::Wire;
-use super::link::{LinkId, Phase, Role, Slot};
+use super::link::{Phase, Role, Slot};
 use super::outbox::Next;
 use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure};
-use super::rooms::{Room, RoomId, Wish};
-use super::time::Now;
+use super::rooms::{Room, RoomId};
 use super::{Engine, Name};
 
 impl<N: Name> Engine<N> {
     /// Sends everything that waits for a live primary.
-    pub(super) fn flush(&mut self, now: Now) {
-        let Some(link) = self.links.live_primary() else { return };
+    pub(super) fn flush(&mut self) {
+        let Some(slot) = self.links.live_primary() else { return };
+        let link = self.links[slot].id;
         let plain = self.proven == Some(Wire::Plain);
-        while let Some(next) = self.outbox.send_next(link, now) {
+        while let Some(next) = self.outbox.send_next(link, self.now) {
             match next {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
                 Next::Publish { id, .. } if plain => {
@@ -39,26 +39,23 @@ impl<N: Name> Engine<N> {
     }
 
     /// Greets the server, and subscribes a new link to every room.
-    pub(super) fn say_hello(&mut self, slot: Slot, link: LinkId) {
-        let wished = |room: &&Room<N>| room.wish == Wish::Subscribed;
+    pub(super) fn say_hello(&mut self, slot: Slot) {
+        let link = self.links[slot].id;
+        let wished = |room: &&Room<N>| room.paused.is_none();
         let rooms = self.rooms.iter().filter(wished).count();
         self.outputs.push_back(Output::Send { link, message: Outgoing::Hello { rooms } });
-        let Some(entry) = self.links.get_mut(slot) else { return };
         for room in self.rooms.iter().filter(wished) {
             self.subscriptions += 1;
-            let message = Outgoing::Join(entry.subscribe(self.subscriptions, room));
-            self.outputs.push_back(Output::Send { link, message });
+            let subscribe = self.links[slot].subscribe(self.subscriptions, room);
+            self.outputs.push_back(Output::Send { link, message: Outgoing::Join(subscribe) });
         }
     }
 
-    pub(super) fn subscribe_on(&mut self, link: LinkId, room: RoomId) {
-        let Some(slot) = self.links.find(link) else { return };
-        if let Some(entry) = self.links.get_mut(slot)
-            && let Some(room) = self.rooms.get(room)
-        {
+    pub(super) fn subscribe_on(&mut self, slot: Slot, room: RoomId) {
+        if let Some(room) = self.rooms.get(room) {
             self.subscriptions += 1;
-            let subscribe = entry.subscribe(self.subscriptions, room);
-            self.send(link, Outgoing::Join(subscribe));
+            let subscribe = self.links[slot].subscribe(self.subscriptions, room);
+            self.send(self.links[slot].id, Outgoing::Join(subscribe));
         }
     }
 
@@ -69,27 +66,22 @@ impl<N: Name> Engine<N> {
             return;
         }
         for slot in Slot::BOTH {
-            let open = self
-                .links
-                .get(slot)
-                .filter(|link| link.phase != Phase::Dialing && link.role != Role::Retiring);
-            if let Some(link) = open.map(|link| link.id) {
-                self.subscribe_on(link, room);
+            let link = &self.links[slot];
+            let carries = matches!(link.role, Role::Primary | Role::Candidate);
+            if carries && link.phase != Phase::Dialing {
+                self.subscribe_on(slot, room);
             }
         }
     }
 
     pub(super) fn unsubscribe_everywhere(&mut self, room: RoomId) {
-        for slot in Slot::BOTH {
-            self.unsubscribe_on(slot, room);
-        }
+        self.unsubscribe_on(Slot::First, room);
+        self.unsubscribe_on(Slot::Second, room);
     }
 
     pub(super) fn unsubscribe_on(&mut self, slot: Slot, room: RoomId) {
-        while let Some(link) = self.links.get_mut(slot) {
-            let id = link.id;
-            let Some(subscription) = link.unsubscribe_next(room) else { break };
-            self.send(id, Outgoing::Leave { subscription });
+        while let Some(subscription) = self.links[slot].unsubscribe_next(room) {
+            self.send(self.links[slot].id, Outgoing::Leave { subscription });
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock. A caller takes [`Now`] from its own clocks before each input.
 
+use core::mem;
 use core::ops::Add;
 
 /// A span of time in milliseconds.
@@ -22,7 +23,12 @@ impl Millis {
 pub struct Time(pub u64);
 
 impl Time {
+    /// No time at all: what has no time yet stands at the end of the clock.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// The span from `earlier` to this point, zero if `earlier` is later.
+    // For the same reason as the addition below.
+    #[inline(never)]
     pub fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }
@@ -44,6 +50,16 @@ impl Add<Millis> for Time {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct WallTime(pub u64);
 
+impl WallTime {
+    /// No time at all.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// The span from `earlier` to this point, zero if `earlier` is later.
+    pub(crate) fn since(self, earlier: Self) -> Millis {
+        Time(self.0).since(Time(earlier.0))
+    }
+}
+
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
@@ -56,15 +72,21 @@ pub struct Now {
 impl Now {
     /// The span from `earlier` to this point by the clock that saw more of it pass.
     pub(crate) fn since(self, earlier: Self) -> Millis {
-        let wall = self.wall.0.saturating_sub(earlier.wall.0);
-        self.time.since(earlier.time).max(Millis(wall))
+        self.time.since(earlier.time).max(self.wall.since(earlier.wall))
     }
 }
 
 /// Notices that the machine slept, whichever way its monotonic clock behaves in sleep.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SleepWatch {
-    last: Option<Now>,
+    last: Now,
+}
+
+impl Default for SleepWatch {
+    /// Before the first look, at which no time has passed since then.
+    fn default() -> Self {
+        Self { last: Now { time: Time::NEVER, wall: WallTime::NEVER } }
+    }
 }
 
 impl SleepWatch {
@@ -73,14 +95,13 @@ impl SleepWatch {
 
     /// Looks at the clocks and tells whether the machine slept since the last look.
     ///
-    /// `due` is the wake-up that the engine had asked for. A monotonic clock that stops in sleep
+    /// `due` is the wake-up that the engine had asked for, if any. A monotonic clock that stops in sleep
     /// falls behind the wall clock; one that runs on overshoots the wake-up.
-    pub(crate) fn slept(&mut self, now: Now, due: Option<Time>) -> bool {
-        let Some(last) = self.last.replace(now) else { return false };
-        let monotonic = now.time.since(last.time).0;
-        let wall = now.wall.0.saturating_sub(last.wall.0);
-        let fell_behind = wall > monotonic.saturating_add(Self::THRESHOLD);
-        let overshot = due.is_some_and(|due| now.time.since(due).0 > Self::THRESHOLD);
+    pub(crate) fn slept(&mut self, now: Now, due: Time) -> bool {
+        let last = mem::replace(&mut self.last, now);
+        let (monotonic, wall) = (now.time.since(last.time).0, now.wall.since(last.wall).0);
+        let fell_behind = wall.saturating_sub(monotonic) > Self::THRESHOLD;
+        let overshot = now.time.since(due).0 > Self::THRESHOLD;
         fell_behind || overshot
     }
 }
@@ -96,19 +117,19 @@ mod tests {
     #[test]
     fn sleep_is_seen_on_either_kind_of_clock() {
         let mut stops = SleepWatch::default();
-        assert!(!stops.slept(at(0, 1_000_000), None));
-        assert!(!stops.slept(at(1_000, 1_001_000), None));
-        assert!(stops.slept(at(1_010, 9_000_000), None), "the monotonic clock stood still");
+        assert!(!stops.slept(at(0, 1_000_000), Time::NEVER));
+        assert!(!stops.slept(at(1_000, 1_001_000), Time::NEVER));
+        assert!(stops.slept(at(1_010, 9_000_000), Time::NEVER), "the monotonic clock stood still");
 
         let mut runs = SleepWatch::default();
-        assert!(!runs.slept(at(0, 0), Some(Time(30_000))));
-        assert!(runs.slept(at(3_600_000, 3_600_000), Some(Time(30_000))), "the wake-up was late");
+        assert!(!runs.slept(at(0, 0), Time(30_000)));
+        assert!(runs.slept(at(3_600_000, 3_600_000), Time(30_000)), "the wake-up was late");
     }
 
     #[test]
     fn a_wall_clock_set_back_is_not_sleep() {
         let mut watch = SleepWatch::default();
-        assert!(!watch.slept(at(0, 9_000_000), None));
-        assert!(!watch.slept(at(10, 1_000), None));
+        assert!(!watch.slept(at(0, 9_000_000), Time::NEVER));
+        assert!(!watch.slept(at(10, 1_000), Time::NEVER));
     }
 }
