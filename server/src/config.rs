@@ -16,12 +16,14 @@ use thiserror::Error;
 pub mod ai;
 pub mod auth;
 pub mod limits;
+pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
 pub use limits::{
     DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
 };
+pub use tasks::TasksConfig;
 
 /// The whole configuration of one server process.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -61,6 +63,8 @@ pub struct Config {
     pub presence: PresenceConfig,
     /// Who answers questions.
     pub ai: AiConfig,
+    /// Work in the background.
+    pub tasks: TasksConfig,
 }
 
 impl Default for Config {
@@ -81,6 +85,7 @@ impl Default for Config {
             drain: DrainConfig::default(),
             presence: PresenceConfig::default(),
             ai: AiConfig::default(),
+            tasks: TasksConfig::default(),
         }
     }
 }
@@ -181,7 +186,8 @@ impl Config {
         self.heartbeat.validate()?;
         self.history.validate()?;
         self.dedup.validate()?;
-        self.ai.validate()
+        self.ai.validate()?;
+        self.tasks.validate()
     }
 
     /// Whether a connection that presents no credential may come in.

@@ -20,6 +20,7 @@ use crate::services::ai::{
     AiService, AnthropicProvider, CorpusError, OfflineProvider, OpenAiProvider, ProviderRegistry,
     UnknownProvider,
 };
+use crate::services::tasks::{AnswerKind, Kind, Tasks};
 use crate::session::Shared;
 use crate::socket::GOODBYE;
 use crate::time::unix_ms;
@@ -70,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) sessions: Arc<Shared>,
     pub(crate) bus: Arc<MemoryBus>,
     pub(crate) ai: Arc<AiService>,
+    pub(crate) tasks: Arc<Tasks>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) started_ms: u64,
 }
@@ -100,6 +102,15 @@ impl Server {
 
     /// Listens and serves over a store that other servers of this process may share.
     pub async fn start_on(config: Config, bus: Arc<MemoryBus>) -> Result<Self, StartError> {
+        Self::start_with(config, bus, Vec::new()).await
+    }
+
+    /// The same, with further kinds of tasks.
+    pub async fn start_with(
+        config: Config,
+        bus: Arc<MemoryBus>,
+        mut kinds: Vec<Arc<dyn Kind>>,
+    ) -> Result<Self, StartError> {
         config.validate()?;
         let gate = Arc::new(Gate::new(&config)?);
         let history = History {
@@ -108,8 +119,11 @@ impl Server {
         };
         let hub = Arc::new(Hub::new(bus.clone() as Arc<dyn Bus>, history));
         let provider = providers(&config.ai)?.find(&config.ai.provider)?;
+        kinds.push(Arc::new(AnswerKind::new(provider.clone())));
         let ai = Arc::new(AiService::new(hub.clone(), provider, config.ai.clone()));
-        let services = AllServices::new(hub.clone(), ai.clone(), gate.places().clone(), &config);
+        let places = gate.places().clone();
+        let services = AllServices::new(hub.clone(), ai.clone(), kinds, places, &config);
+        let tasks = services.tasks().clone();
         let sessions = Arc::new(Shared {
             hub,
             services: Arc::new(services),
@@ -128,6 +142,7 @@ impl Server {
             sessions,
             bus,
             ai,
+            tasks,
             phase: watch::Sender::new(Phase::Open),
             started_ms: unix_ms(),
             config,
@@ -174,10 +189,12 @@ impl Server {
     }
 
     /// Takes leave of every client: no new ones, each old one is told a moment of its own within
-    /// `window_ms` to connect elsewhere. Returns when all have gone, or the configured grace after
-    /// the window has passed. Idempotent.
+    /// `window_ms` to connect elsewhere. No new tasks; those there are go on. Returns when all
+    /// clients have gone and all tasks have ended, or the configured grace after the window has
+    /// passed. Idempotent.
     pub async fn drain(&self) {
         let drain = &self.parts.config.drain;
+        self.parts.tasks.drain(drain.window_ms.saturating_add(drain.grace_ms));
         self.parts.gate.drain(drain.window_ms.saturating_add(drain.grace_ms));
         self.parts.phase.send_if_modified(|phase| {
             let open = *phase == Phase::Open;
@@ -187,7 +204,8 @@ impl Server {
             open
         });
         let patience = Duration::from_millis(drain.window_ms.saturating_add(drain.grace_ms));
-        let _ = tokio::time::timeout(patience, self.emptied()).await;
+        let left = futures_util::future::join(self.emptied(), self.parts.tasks.idle());
+        let _ = tokio::time::timeout(patience, left).await;
     }
 
     /// Drains, closes what is left, and returns when the port is free. Idempotent.
@@ -196,8 +214,11 @@ impl Server {
         self.stop().await;
     }
 
-    /// Closes every connection now, and returns when the port is free and they are gone. Idempotent.
+    /// Cancels every task and closes every connection now, and returns when the port is free and
+    /// they are gone. Idempotent.
     pub async fn stop(&self) {
+        // Before the connections, so that whoever is there still hears of it.
+        self.parts.tasks.stop().await;
         self.parts.phase.send_replace(Phase::Closing);
         self.served.clone().await;
         // The process may end with this: whoever still reads is told why before.
@@ -243,6 +264,7 @@ async fn keep_house(parts: Arc<Parts>) {
         if round.is_multiple_of(SWEEPS_PER_TIPS) {
             parts.bus.sweep(now_ms);
             parts.gate.clean();
+            parts.tasks.sweep(now_ms);
         }
         round = round.wrapping_add(1);
     }

@@ -184,7 +184,7 @@ impl Default for DrainConfig {
     }
 }
 
-fn at_least_one(key: &'static str, value: u64) -> Result<(), ConfigError> {
+pub(super) fn at_least_one(key: &'static str, value: u64) -> Result<(), ConfigError> {
     match value {
         0 => {
             Err(ConfigError::invalid(key, "0 would stop the server from working", "set 1 or more"))

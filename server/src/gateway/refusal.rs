@@ -24,6 +24,7 @@
 //! | `rate_limited` | 429 | 4429 | too fast; come back after `retry_after_ms` |
 //! | `too_many_connections` | 429 | 4449 | the subject has too many clients connected |
 //! | `too_many_rooms` | 429 | 4450 | the connection is in too many rooms |
+//! | `too_many_tasks` | 429 | 4457 | the subject or its tenant has too many tasks waiting |
 //! | `internal` | 500 | 4500 | a fault of the server |
 //! | `draining` | 503 | 4503 | the server is going away; come back after `retry_after_ms` |
 //! | `server_full` | 503 | 4453 | the server holds as many connections as it may |
@@ -179,6 +180,18 @@ pub enum Refusal {
         /// How many it may be in.
         limit: usize,
     },
+    /// As many tasks wait for their turn as may.
+    #[error(
+        "{limit} tasks of this {whose} are waiting already; wait for one to start, or cancel one"
+    )]
+    TooManyTasks {
+        /// Whose tasks were counted: `subject` or `tenant`.
+        whose: &'static str,
+        /// How many may wait.
+        limit: usize,
+        /// When one may have started, in ms from now.
+        retry_after_ms: u64,
+    },
     /// A fault of the server, whose details are in its log.
     #[error("the server failed; try again, and tell its operator if that does not help")]
     Internal,
@@ -239,6 +252,7 @@ impl Refusal {
             Self::RateLimited { retry_after_ms, .. }
             | Self::Draining { retry_after_ms }
             | Self::ServerFull { retry_after_ms }
+            | Self::TooManyTasks { retry_after_ms, .. }
             | Self::Unavailable { retry_after_ms, .. } => Some(retry_after_ms),
             Self::Repeated { retry_after_ms, .. } => retry_after_ms,
             _ => None,
@@ -281,6 +295,7 @@ impl Refusal {
             Self::RateLimited { .. } => ("rate_limited", S::TOO_MANY_REQUESTS, 4429),
             Self::TooManyConnections { .. } => ("too_many_connections", S::TOO_MANY_REQUESTS, 4449),
             Self::TooManyRooms { .. } => ("too_many_rooms", S::TOO_MANY_REQUESTS, 4450),
+            Self::TooManyTasks { .. } => ("too_many_tasks", S::TOO_MANY_REQUESTS, 4457),
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, 4500),
             Self::Draining { .. } => ("draining", S::SERVICE_UNAVAILABLE, 4503),
             Self::ServerFull { .. } => ("server_full", S::SERVICE_UNAVAILABLE, 4453),
@@ -361,6 +376,7 @@ mod tests {
             Refusal::RateLimited { what: "commands", retry_after_ms },
             Refusal::TooManyConnections { limit },
             Refusal::TooManyRooms { limit },
+            Refusal::TooManyTasks { whose: "subject", limit, retry_after_ms },
             Refusal::Internal,
             Refusal::Draining { retry_after_ms },
             Refusal::ServerFull { retry_after_ms },

@@ -33,6 +33,10 @@ pub(super) async fn metrics(State(parts): State<Arc<Parts>>) -> response::Respon
     gauge("staywire_rooms_occupied", parts.sessions.hub.occupied());
     gauge("staywire_rooms_kept", parts.bus.rooms());
     gauge("staywire_ai_conversations", parts.ai.conversations());
+    let (running, queued) = parts.tasks.counts();
+    gauge("staywire_tasks_running", running);
+    gauge("staywire_tasks_queued", queued);
+    gauge("staywire_tasks_kept", parts.tasks.kept());
     let uptime_ms = unix_ms().saturating_sub(parts.started_ms);
     metrics::gauge!("staywire_uptime_seconds").set(uptime_ms as f64 / 1_000.0);
     let text = handle.render();

@@ -9,6 +9,8 @@ mod payload;
 mod presence;
 mod rights;
 mod rooms;
+mod state_room;
+pub mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,12 @@ use notifications::Notifications;
 pub(crate) use payload::random_id;
 use presence::PresenceService;
 use rights::Rights;
+use tasks::{Kind, Tasks};
+
+/// For whoever asked for another one.
+const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, notifications.read, \
+                       notifications.send, rooms.history, tasks.start, tasks.list, tasks.get, \
+                       tasks.cancel, tasks.retry";
 
 /// The services of one server.
 pub struct AllServices {
@@ -34,22 +42,36 @@ pub struct AllServices {
     ai: Arc<AiService>,
     presence: Arc<PresenceService>,
     notifications: Arc<Notifications>,
+    tasks: Arc<Tasks>,
     rights: Rights,
     places: Places,
 }
 
 impl AllServices {
-    /// All services over one hub.
-    pub fn new(hub: Arc<Hub>, ai: Arc<AiService>, places: Places, config: &Config) -> Self {
+    /// All services over one hub; `kinds` are those of tasks.
+    pub fn new(
+        hub: Arc<Hub>,
+        ai: Arc<AiService>,
+        kinds: Vec<Arc<dyn Kind>>,
+        places: Places,
+        config: &Config,
+    ) -> Self {
         let linger = Duration::from_millis(config.presence.linger_ms);
         let presence = PresenceService::new(hub.clone(), linger);
         let notifications = Arc::new(Notifications::new(hub.clone()));
+        let tasks = Tasks::new(hub.clone(), config.tasks.clone(), notifications.clone(), kinds);
         let rights = Rights {
             ai: ai.clone(),
             presence: presence.clone(),
             notifications: notifications.clone(),
+            tasks: tasks.clone(),
         };
-        Self { hub, ai, presence, notifications, rights, places }
+        Self { hub, ai, presence, notifications, tasks, rights, places }
+    }
+
+    /// The process manager.
+    pub(crate) fn tasks(&self) -> &Arc<Tasks> {
+        &self.tasks
     }
 }
 
@@ -92,9 +114,13 @@ impl Services for AllServices {
             }
             "notifications.read" => self.notifications.read(caller, data, now_ms).boxed(),
             "notifications.send" => self.notifications.send(caller, data, now_ms).boxed(),
+            "tasks.start" => tasks::start(&self.tasks, caller, data).boxed(),
+            "tasks.list" => ready(tasks::list(&self.tasks, caller, data)).boxed(),
+            "tasks.get" => ready(tasks::get(&self.tasks, caller, data)).boxed(),
+            "tasks.cancel" => ready(tasks::cancel(&self.tasks, caller, data)).boxed(),
+            "tasks.retry" => tasks::retry(&self.tasks, caller, data).boxed(),
             _ => ready(Err(Refusal::NotFound(format!(
-                "there is no method {:?}; there are ai.ask, ai.cancel, chat.send, chat.typing, \
-                 notifications.read, notifications.send, rooms.history",
+                "there is no method {:?}; there are {METHODS}",
                 payload::shorten(method)
             ))))
             .boxed(),

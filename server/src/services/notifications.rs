@@ -155,7 +155,8 @@ impl Notifications {
         Ok(())
     }
 
-    async fn write<E: EventData>(
+    /// Tells all devices of a user something; only notices change the inbox.
+    pub(super) async fn write<E: EventData>(
         &self,
         tenant: &str,
         subject: &str,

@@ -11,18 +11,20 @@ use staywire::events::{ChatMessage, EventData, KnownEvent};
 use super::ai::{AiService, ROOM_PREFIX as AI_ROOM};
 use super::notifications::{Notifications, ROOM_PREFIX as USER_ROOM};
 use super::presence::{PresenceService, ROOM_PREFIX as PRESENCE_ROOM};
+use super::tasks::{ROOM_PREFIX as TASK_ROOM, Tasks};
 use crate::gateway::Refusal;
 use crate::session::{Caller, check_room};
 
 /// Prefixes of rooms that only services write, whether or not they exist yet.
 const SERVICE_ROOMS: [&str; 7] =
-    [AI_ROOM, USER_ROOM, PRESENCE_ROOM, "session:", "task:", "dashboard:", "document:"];
+    [AI_ROOM, USER_ROOM, PRESENCE_ROOM, "session:", TASK_ROOM, "dashboard:", "document:"];
 
 /// What rights depend on.
 pub(super) struct Rights {
     pub(super) ai: Arc<AiService>,
     pub(super) presence: Arc<PresenceService>,
     pub(super) notifications: Arc<Notifications>,
+    pub(super) tasks: Arc<Tasks>,
 }
 
 impl Rights {
@@ -37,6 +39,9 @@ impl Rights {
         check_room(room)?;
         if let Some(session_id) = room.strip_prefix(AI_ROOM) {
             return self.ai.claim(caller, session_id, now_ms).await;
+        }
+        if let Some(task_id) = room.strip_prefix(TASK_ROOM) {
+            return self.tasks.may_join(caller, task_id);
         }
         if let Some(watched) = room.strip_prefix(PRESENCE_ROOM) {
             if is_service_room(watched) {

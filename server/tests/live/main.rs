@@ -16,5 +16,6 @@ mod plain;
 mod refresh;
 mod rooms;
 mod support;
+mod tasks;
 mod tls;
 mod upgrade;
