@@ -15,11 +15,13 @@ use thiserror::Error;
 
 pub mod ai;
 pub mod auth;
+pub mod generation;
 pub mod limits;
 pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
+pub use generation::GenerationConfig;
 pub use limits::{
     DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
 };
@@ -65,6 +67,8 @@ pub struct Config {
     pub ai: AiConfig,
     /// Work in the background.
     pub tasks: TasksConfig,
+    /// The generation of websites.
+    pub generation: GenerationConfig,
 }
 
 impl Default for Config {
@@ -86,6 +90,7 @@ impl Default for Config {
             presence: PresenceConfig::default(),
             ai: AiConfig::default(),
             tasks: TasksConfig::default(),
+            generation: GenerationConfig::default(),
         }
     }
 }
@@ -187,7 +192,8 @@ impl Config {
         self.history.validate()?;
         self.dedup.validate()?;
         self.ai.validate()?;
-        self.tasks.validate()
+        self.tasks.validate()?;
+        self.generation.validate()
     }
 
     /// Whether a connection that presents no credential may come in.

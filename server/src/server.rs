@@ -20,6 +20,7 @@ use crate::services::ai::{
     AiService, AnthropicProvider, CorpusError, OfflineProvider, OpenAiProvider, ProviderRegistry,
     UnknownProvider,
 };
+use crate::services::generation::PreviewStore;
 use crate::services::tasks::{AnswerKind, Kind, Tasks};
 use crate::session::Shared;
 use crate::socket::GOODBYE;
@@ -72,6 +73,7 @@ pub(crate) struct Parts {
     pub(crate) bus: Arc<MemoryBus>,
     pub(crate) ai: Arc<AiService>,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) previews: Arc<PreviewStore>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) started_ms: u64,
 }
@@ -123,7 +125,7 @@ impl Server {
         let ai = Arc::new(AiService::new(hub.clone(), provider, config.ai.clone()));
         let places = gate.places().clone();
         let services = AllServices::new(hub.clone(), ai.clone(), kinds, places, &config);
-        let tasks = services.tasks().clone();
+        let (tasks, previews) = (services.tasks().clone(), services.previews().clone());
         let sessions = Arc::new(Shared {
             hub,
             services: Arc::new(services),
@@ -143,6 +145,7 @@ impl Server {
             bus,
             ai,
             tasks,
+            previews,
             phase: watch::Sender::new(Phase::Open),
             started_ms: unix_ms(),
             config,
@@ -181,6 +184,11 @@ impl Server {
     /// The rooms, for services of the embedding program.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.parts.sessions.hub
+    }
+
+    /// The pages of generations, for the embedding program to show or to hold.
+    pub fn previews(&self) -> &Arc<PreviewStore> {
+        &self.parts.previews
     }
 
     /// The gate, to issue tokens in a demonstration or a test.

@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod health;
+mod preview;
 mod upgrade;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
     Router::new()
         .route("/ws/ai/chat", get(upgrade::ai_chat))
         .route("/ws/notifications", get(upgrade::notifications))
+        .route("/preview/{session_id}", get(preview::preview))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

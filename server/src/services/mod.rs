@@ -4,6 +4,7 @@
 
 pub mod ai;
 mod chat;
+pub mod generation;
 mod notifications;
 mod payload;
 mod presence;
@@ -25,6 +26,7 @@ use crate::gateway::limits::Places;
 use crate::hub::Hub;
 use crate::session::{Caller, Permit, Services};
 use ai::AiService;
+use generation::{GenerationParts, GenerationService, OfflineGenerator, PreviewStore};
 use notifications::Notifications;
 pub(crate) use payload::random_id;
 use presence::PresenceService;
@@ -32,7 +34,8 @@ use rights::Rights;
 use tasks::{Kind, Tasks};
 
 /// For whoever asked for another one.
-const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, notifications.read, \
+const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, generation.start, \
+                       generation.cancel, generation.retry, notifications.read, \
                        notifications.send, rooms.history, tasks.start, tasks.list, tasks.get, \
                        tasks.cancel, tasks.retry";
 
@@ -43,35 +46,48 @@ pub struct AllServices {
     presence: Arc<PresenceService>,
     notifications: Arc<Notifications>,
     tasks: Arc<Tasks>,
+    generation: Arc<GenerationService>,
+    previews: Arc<PreviewStore>,
     rights: Rights,
     places: Places,
 }
 
 impl AllServices {
-    /// All services over one hub; `kinds` are those of tasks.
+    /// All services over one hub; `kinds` are those of tasks, beside the generation of websites.
     pub fn new(
         hub: Arc<Hub>,
         ai: Arc<AiService>,
-        kinds: Vec<Arc<dyn Kind>>,
+        mut kinds: Vec<Arc<dyn Kind>>,
         places: Places,
         config: &Config,
     ) -> Self {
         let linger = Duration::from_millis(config.presence.linger_ms);
         let presence = PresenceService::new(hub.clone(), linger);
         let notifications = Arc::new(Notifications::new(hub.clone()));
+        let generator = Arc::new(OfflineGenerator);
+        let parts = GenerationParts::new(hub.clone(), &config.generation, generator);
+        kinds.push(parts.kind());
+        let previews = parts.previews();
         let tasks = Tasks::new(hub.clone(), config.tasks.clone(), notifications.clone(), kinds);
+        let generation = Arc::new(parts.service(tasks.clone()));
         let rights = Rights {
             ai: ai.clone(),
             presence: presence.clone(),
             notifications: notifications.clone(),
             tasks: tasks.clone(),
+            generation: generation.clone(),
         };
-        Self { hub, ai, presence, notifications, tasks, rights, places }
+        Self { hub, ai, presence, notifications, tasks, generation, previews, rights, places }
     }
 
     /// The process manager.
     pub(crate) fn tasks(&self) -> &Arc<Tasks> {
         &self.tasks
+    }
+
+    /// The pages of generations.
+    pub(crate) fn previews(&self) -> &Arc<PreviewStore> {
+        &self.previews
     }
 }
 
@@ -114,6 +130,11 @@ impl Services for AllServices {
             }
             "notifications.read" => self.notifications.read(caller, data, now_ms).boxed(),
             "notifications.send" => self.notifications.send(caller, data, now_ms).boxed(),
+            "generation.start" => generation::start(&self.generation, caller, data).boxed(),
+            "generation.cancel" => {
+                ready(generation::cancel(&self.generation, caller, data)).boxed()
+            }
+            "generation.retry" => generation::retry(&self.generation, caller, data).boxed(),
             "tasks.start" => tasks::start(&self.tasks, caller, data).boxed(),
             "tasks.list" => ready(tasks::list(&self.tasks, caller, data)).boxed(),
             "tasks.get" => ready(tasks::get(&self.tasks, caller, data)).boxed(),

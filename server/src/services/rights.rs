@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use staywire::events::{ChatMessage, EventData, KnownEvent};
 
 use super::ai::{AiService, ROOM_PREFIX as AI_ROOM};
+use super::generation::{GenerationService, ROOM_PREFIX as SESSION_ROOM};
 use super::notifications::{Notifications, ROOM_PREFIX as USER_ROOM};
 use super::presence::{PresenceService, ROOM_PREFIX as PRESENCE_ROOM};
 use super::tasks::{ROOM_PREFIX as TASK_ROOM, Tasks};
@@ -17,7 +18,7 @@ use crate::session::{Caller, check_room};
 
 /// Prefixes of rooms that only services write, whether or not they exist yet.
 const SERVICE_ROOMS: [&str; 7] =
-    [AI_ROOM, USER_ROOM, PRESENCE_ROOM, "session:", TASK_ROOM, "dashboard:", "document:"];
+    [AI_ROOM, USER_ROOM, PRESENCE_ROOM, SESSION_ROOM, TASK_ROOM, "dashboard:", "document:"];
 
 /// What rights depend on.
 pub(super) struct Rights {
@@ -25,6 +26,7 @@ pub(super) struct Rights {
     pub(super) presence: Arc<PresenceService>,
     pub(super) notifications: Arc<Notifications>,
     pub(super) tasks: Arc<Tasks>,
+    pub(super) generation: Arc<GenerationService>,
 }
 
 impl Rights {
@@ -42,6 +44,9 @@ impl Rights {
         }
         if let Some(task_id) = room.strip_prefix(TASK_ROOM) {
             return self.tasks.may_join(caller, task_id);
+        }
+        if let Some(session_id) = room.strip_prefix(SESSION_ROOM) {
+            return self.generation.claim(caller, session_id).await;
         }
         if let Some(watched) = room.strip_prefix(PRESENCE_ROOM) {
             if is_service_room(watched) {

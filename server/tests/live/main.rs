@@ -6,6 +6,7 @@
 
 mod ai;
 mod drain;
+mod generation;
 mod hostile;
 mod kill;
 mod liar;

@@ -153,7 +153,7 @@ async fn nobody_speaks_for_another_or_reads_anothers_mail() {
     eve.publish("chat:1", "chat:message", &honest).await.unwrap();
     assert_eq!(log(&server, "chat:1").await.len(), 1, "a refusal doesn't block what follows");
 
-    for room in ["user:ada", "session:1", "document:1"] {
+    for room in ["user:ada", "document:1"] {
         let refused = within("the refusal", eve.join(room)).await.unwrap_err();
         assert!(
             matches!(&refused, JoinError::Refused(no) if no.code == "forbidden"),
