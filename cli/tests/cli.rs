@@ -100,6 +100,41 @@ async fn what_is_sent_is_listened_to_over_a_cut() {
 }
 
 #[tokio::test]
+async fn a_website_is_generated_and_written() {
+    let server = serve().await;
+    let folder = std::env::temp_dir().join(format!("staywire-cli-{}", std::process::id()));
+    let out = folder.to_str().unwrap();
+    let arguments = ["generate", "A shop for garden tools", "--out", out];
+    let (code, url, notes) = run(server.address(), &arguments).await;
+    assert_eq!(code, 0, "{notes}");
+    assert!(url.starts_with(&format!("http://{}/preview/", server.address())), "{url}");
+    let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(page.contains("<"), "{page}");
+}
+
+#[tokio::test]
+async fn tasks_are_started_listed_and_watched() {
+    let server = serve().await;
+    let token = server.gate().verifier().issue("ada", "acme", &[], 3_600_000, now_ms()).unwrap();
+    let ada = |arguments: &[&str]| {
+        let mut command = staywire(server.address(), arguments);
+        ended(command.env("STAYWIRE_TOKEN", &token.token).spawn().unwrap())
+    };
+    let input = r#"{"prompt":"What is a gap?"}"#;
+    let (code, id, _) = ada(&["tasks", "start", "answer", input, "--detach"]).await;
+    assert_eq!(code, 0);
+    let (code, shown, _) = ada(&["tasks", "watch", id.trim()]).await;
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.lines().last().unwrap().contains("done"), "{shown}");
+    let (_, listed, _) = ada(&["--json", "tasks", "list"]).await;
+    assert!(listed.contains(id.trim()) && listed.contains("\"done\""), "{listed}");
+    let (code, _, error) = ada(&["tasks", "start", "dance"]).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("dance"), "{error}");
+}
+
+#[tokio::test]
 async fn lines_of_standard_input_are_events() {
     use tokio::io::AsyncWriteExt;
     let server = serve().await;

@@ -52,6 +52,12 @@ async fn chat_says_and_hears() {
 }
 
 #[tokio::test]
+async fn generate_shows_its_progress_to_the_end() {
+    let said = run(env!("CARGO_BIN_EXE_generate"), &serve().await, "").await;
+    assert!(said.contains("100 %") && said.contains("see /preview/"), "{said}");
+}
+
+#[tokio::test]
 async fn own_events_come_back_typed() {
     let said = run(env!("CARGO_BIN_EXE_own_events"), &serve().await, "").await;
     assert_eq!(said, "the server has it at 1\nknight to f3\n");
