@@ -110,7 +110,9 @@ async fn a_website_is_generated_and_written() {
     assert!(url.starts_with(&format!("http://{}/preview/", server.address())), "{url}");
     let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    assert!(page.contains("<"), "{page}");
+    for part in ["<!doctype html>", "<h1", "href=\"style.css\"", "src=\"script.js\""] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
 }
 
 #[tokio::test]

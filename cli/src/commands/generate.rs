@@ -93,8 +93,16 @@ fn failure(state: &GenerationState) -> String {
 
 fn write(folder: &Path, preview: &Preview) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
+    // What was generated is the page's body; a file to open needs the rest too.
+    let page = format!(
+        "<!doctype html>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <link rel=\"stylesheet\" href=\"style.css\">\n{}\n\
+         <script src=\"script.js\"></script>\n",
+        preview.html_content
+    );
     for (name, content) in [
-        ("index.html", &preview.html_content),
+        ("index.html", &page),
         ("style.css", &preview.css_content),
         ("script.js", &preview.js_content),
     ] {

@@ -144,7 +144,8 @@ impl Client {
         self.ask_twice("chat.typing", &Typing { room, typing }).await
     }
 
-    /// Follows who is in a room, and who of them is writing. See [`Room::presence`].
+    /// Follows who is in a room, and who of them is writing. See
+    /// [`Room::presence`](super::Room::presence).
     pub async fn presence(&self, room: &str) -> Result<LiveRoom<People>, JoinError> {
         self.live(&format!("presence:{room}")).await
     }

@@ -15,7 +15,7 @@ pub(super) fn write(plan: &Plan) -> (String, Vec<&'static str>) {
         (plan.any(|body| matches!(body, Body::Gallery(_))), "the gallery", GALLERY),
         (plan.any(|body| matches!(body, Body::Posts(_))), "the search", SEARCH),
         (plan.any(|body| matches!(body, Body::Products(_))), "the cart", CART),
-        (plan.any(|body| matches!(body, Body::Todo(_))), "the list", TODO),
+        (plan.any(|body| matches!(body, Body::Todo(_))), "the list", TO_DO_LIST),
         (plan.any(|body| matches!(body, Body::Calculator)), "the calculator", CALCULATOR),
     ];
     let figures = plan.any(|body| matches!(body, Body::Figures(_)));
@@ -153,7 +153,7 @@ for (const button of document.querySelectorAll('[data-add]')) {
 }
 ";
 
-const TODO: &str = "\
+const TO_DO_LIST: &str = "\
 const box = document.querySelector('[data-todo]');
 const list = box.querySelector('ul');
 const field = box.querySelector('input[type=text]');
