@@ -33,30 +33,36 @@ impl Inbox {
     pub fn unread(&self) -> impl Iterator<Item = &Notice> {
         self.notices.iter().filter(|notice| !notice.read)
     }
+
+    /// Takes in a notice; the oldest makes way where there are too many.
+    pub fn take(&mut self, notification: Notification) {
+        self.notices.push_back(Notice { notification, read: false });
+        if self.notices.len() > Self::MOST_NOTICES {
+            self.notices.pop_front();
+        }
+    }
+
+    /// Takes in that notices were read. True if that is news.
+    pub fn mark_read(&mut self, read: &NotificationRead) -> bool {
+        let mut changed = false;
+        for notice in &mut self.notices {
+            if !notice.read && read.ids.contains(&notice.notification.id) {
+                notice.read = true;
+                changed = true;
+            }
+        }
+        changed
+    }
 }
 
 impl Fold for Inbox {
     fn apply(&mut self, kind: &str, data: &str) -> Result<bool, DecodeError> {
         match kind {
             Notification::TYPE => {
-                let notification = decode(data)?;
-                self.notices.push_back(Notice { notification, read: false });
-                if self.notices.len() > Self::MOST_NOTICES {
-                    self.notices.pop_front();
-                }
+                self.take(decode(data)?);
                 Ok(true)
             }
-            NotificationRead::TYPE => {
-                let read: NotificationRead = decode(data)?;
-                let mut changed = false;
-                for notice in &mut self.notices {
-                    if !notice.read && read.ids.contains(&notice.notification.id) {
-                        notice.read = true;
-                        changed = true;
-                    }
-                }
-                Ok(changed)
-            }
+            NotificationRead::TYPE => Ok(self.mark_read(&decode(data)?)),
             _ => Ok(false),
         }
     }

@@ -2,8 +2,8 @@
 //! a room's people, as every language shows it.
 //!
 //! A fold is fed with the events of one room in their order, and begins anew with each snapshot
-//! of it. The server keeps the same folds, and its snapshots are their JSON: state and tail come
-//! to what all events would have come to.
+//! of it. The server's snapshots are their JSON: state and tail come to what all events would have
+//! come to.
 //!
 //! Nothing here knows rooms, links or time, and nothing here fails on what it doesn't know: an
 //! event of another kind changes nothing.

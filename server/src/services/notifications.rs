@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use staywire::events::{EventData, Notification, NotificationLevel, NotificationRead};
 use staywire::folds::Inbox;
 
 use super::payload;
+use super::state_room::StateRoom;
 use crate::bus::RoomKey;
 use crate::gateway::Refusal;
 use crate::gateway::identity::is_subject;
-use crate::hub::{Hub, Snapshot, SnapshotSource};
+use crate::hub::Hub;
 use crate::session::Caller;
 use crate::time::iso8601;
 
@@ -28,28 +29,12 @@ const MAX_INBOXES: usize = 10_000;
 /// The inboxes of all users.
 pub(super) struct Notifications {
     hub: Arc<Hub>,
-    inboxes: Mutex<HashMap<RoomKey, Arc<Mailbox>>>,
+    inboxes: Mutex<HashMap<RoomKey, Kept>>,
 }
 
-struct Mailbox {
-    state: Mutex<Kept>,
-    /// Held by the one who writes, so that the log and the inbox have one order.
-    writing: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
 struct Kept {
-    inbox: Inbox,
-    place: Option<(Arc<str>, u64)>,
+    room: Arc<StateRoom<Inbox>>,
     used_ms: u64,
-}
-
-impl SnapshotSource for Mailbox {
-    fn snapshot(&self) -> Option<Snapshot> {
-        let kept = lock(&self.state);
-        let (epoch, offset) = kept.place.clone()?;
-        Some(Snapshot { epoch, offset, data: to_raw_value(&kept.inbox).ok()? })
-    }
 }
 
 #[derive(Deserialize)]
@@ -109,7 +94,7 @@ impl Notifications {
         let id = payload::random_id()?;
         let notice = Notification { id, title, body, level, timestamp, ..Default::default() };
         let id = notice.id.clone();
-        self.write(&caller.identity.tenant, &user, &notice, now_ms).await?;
+        self.inbox(&caller.identity.tenant, &user, now_ms).say(notice, Inbox::take).await?;
         payload::reply(&Sent { id })
     }
 
@@ -121,19 +106,21 @@ impl Notifications {
         now_ms: u64,
     ) -> Result<Box<RawValue>, Refusal> {
         let Read { mut ids } = payload::read("notifications.read", data)?;
-        let (tenant, subject) = (&caller.identity.tenant, &caller.identity.subject);
         // A repeat, and an id that is nobody's, are no news to the other devices.
-        let mailbox = self.mailbox(&room_of(tenant, subject), now_ms);
-        {
-            let kept = lock(&mailbox.state);
+        let inbox = self.inbox(&caller.identity.tenant, &caller.identity.subject, now_ms);
+        inbox.with(|inbox| {
             let unread: Vec<_> =
-                kept.inbox.unread().map(|notice| notice.notification.id.as_str()).collect();
+                inbox.unread().map(|notice| notice.notification.id.as_str()).collect();
             ids.retain(|id| unread.contains(&id.as_str()));
-        }
+        });
         let read = ids.len();
         if read > 0 {
             let event = NotificationRead { ids, timestamp: iso8601(now_ms), ..Default::default() };
-            self.write(tenant, subject, &event, now_ms).await?;
+            inbox
+                .say(event, |inbox, event| {
+                    inbox.mark_read(&event);
+                })
+                .await?;
         }
         payload::reply(&Done { read })
     }
@@ -145,61 +132,42 @@ impl Notifications {
         subject: &str,
         now_ms: u64,
     ) -> Result<(), Refusal> {
-        let key = room_of(tenant, subject);
-        let mailbox = self.mailbox(&key, now_ms);
-        let _writing = mailbox.writing.lock().await;
-        if lock(&mailbox.state).place.is_none() {
-            let place = payload::tip(&self.hub, &key, now_ms).await?;
-            lock(&mailbox.state).place = Some(place);
-        }
-        Ok(())
+        self.inbox(tenant, subject, now_ms).open_if_new().await
     }
 
-    /// Tells all devices of a user something; only notices change the inbox.
-    pub(super) async fn write<E: EventData>(
+    /// Tells all devices of a user something that is no notice.
+    pub(super) async fn tell<E>(
         &self,
         tenant: &str,
         subject: &str,
-        event: &E,
+        event: E,
         now_ms: u64,
-    ) -> Result<(), Refusal> {
-        let key = room_of(tenant, subject);
-        let mailbox = self.mailbox(&key, now_ms);
-        let _writing = mailbox.writing.lock().await;
-        let stored = payload::stored(event, now_ms)?;
-        let place = payload::append(&self.hub, &key, stored).await?;
-        let mut kept = lock(&mailbox.state);
-        payload::fold(&mut kept.inbox, event);
-        kept.place = Some(place);
-        Ok(())
+    ) -> Result<(), Refusal>
+    where
+        E: EventData + std::marker::Send + 'static,
+    {
+        self.inbox(tenant, subject, now_ms).say(event, |_, _| {}).await.map(drop)
     }
 
-    fn mailbox(&self, key: &RoomKey, now_ms: u64) -> Arc<Mailbox> {
+    fn inbox(&self, tenant: &str, subject: &str, now_ms: u64) -> Arc<StateRoom<Inbox>> {
+        let key = RoomKey::new(tenant, &format!("{ROOM_PREFIX}{subject}"));
         let mut inboxes = lock(&self.inboxes);
-        if let Some(known) = inboxes.get(key) {
-            lock(&known.state).used_ms = now_ms;
-            return known.clone();
+        if let Some(known) = inboxes.get_mut(&key) {
+            known.used_ms = now_ms;
+            return known.room.clone();
         }
         if inboxes.len() >= MAX_INBOXES {
-            let quietest = inboxes.iter().min_by_key(|(_, kept)| lock(&kept.state).used_ms);
-            if let Some(key) = quietest.map(|(key, _)| key.clone()) {
-                inboxes.remove(&key);
-                self.hub.clear_snapshot(&key);
+            let quietest = inboxes.iter().min_by_key(|(_, kept)| kept.used_ms);
+            let quietest = quietest.map(|(key, _)| key.clone());
+            if let Some(kept) = quietest.and_then(|key| inboxes.remove(&key)) {
+                kept.room.close();
             }
         }
-        let mailbox = Arc::new(Mailbox {
-            state: Mutex::new(Kept { used_ms: now_ms, ..Kept::default() }),
-            writing: tokio::sync::Mutex::default(),
-        });
-        inboxes.insert(key.clone(), mailbox.clone());
-        drop(inboxes);
-        self.hub.set_snapshot(key.clone(), mailbox.clone());
-        mailbox
+        let room = StateRoom::new(self.hub.clone(), key.clone(), Inbox::default());
+        room.show();
+        inboxes.insert(key, Kept { room: room.clone(), used_ms: now_ms });
+        room
     }
-}
-
-fn room_of(tenant: &str, subject: &str) -> RoomKey {
-    RoomKey::new(tenant, &format!("{ROOM_PREFIX}{subject}"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

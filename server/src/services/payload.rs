@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use staywire::events::EventData;
-use staywire::folds::Fold;
 use staywire::wire::encode_frame;
 
 use crate::bus::{FirstReply, Known, RoomKey, StoredEvent};
@@ -71,14 +70,6 @@ pub(super) async fn tip(
     let log = hub.bus().read(room, u64::MAX - 1, 0, now_ms).await;
     let log = log.map_err(|error| unavailable(&error))?;
     Ok((log.epoch, log.tip))
-}
-
-/// Takes an event into a state, as every client does.
-pub(super) fn fold<F: Fold, E: EventData>(state: &mut F, event: &E) {
-    let applied = staywire::events::encode(event).map(|data| state.apply(E::TYPE, data.get()));
-    if !matches!(applied, Ok(Ok(_))) {
-        tracing::error!(kind = E::TYPE, "an event of ours can't be read");
-    }
 }
 
 /// An id that nobody can guess.

@@ -9,16 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use staywire::events::{Presence, PresenceState, Typing};
 use staywire::folds::People;
 use tokio::time::Instant;
 
 use super::payload;
 use super::rights::{self, Rights};
+use super::state_room::StateRoom;
 use crate::bus::RoomKey;
 use crate::gateway::Refusal;
-use crate::hub::{Hub, Snapshot, SnapshotSource};
+use crate::hub::Hub;
 use crate::session::{Caller, Permit};
 use crate::time::{iso8601, unix_ms};
 
@@ -35,21 +36,14 @@ pub(super) struct PresenceService {
     myself: Weak<Self>,
 }
 
-/// A room whose people are counted, by the name of the room that tells of them.
+/// A room whose people are counted, and the room that tells of them.
 struct Watched {
-    key: RoomKey,
-    counted: Mutex<Counted>,
+    /// What was told.
+    told: Arc<StateRoom<People>>,
+    /// Who is there, by user and by client instance.
+    users: Mutex<BTreeMap<String, BTreeMap<String, Device>>>,
     /// Held by the one who tells.
     telling: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct Counted {
-    /// By user, and by client instance.
-    users: BTreeMap<String, BTreeMap<String, Device>>,
-    /// What was told, and where the log stood then.
-    told: People,
-    place: Option<(Arc<str>, u64)>,
 }
 
 #[derive(Default)]
@@ -57,14 +51,6 @@ struct Device {
     subscriptions: u32,
     /// When the last one ended.
     left: Option<Instant>,
-}
-
-impl SnapshotSource for Watched {
-    fn snapshot(&self) -> Option<Snapshot> {
-        let counted = lock(&self.counted);
-        let (epoch, offset) = counted.place.clone()?;
-        Some(Snapshot { epoch, offset, data: to_raw_value(&counted.told).ok()? })
-    }
 }
 
 /// Keeps somebody in a room until it is dropped.
@@ -102,8 +88,8 @@ impl PresenceService {
         let subject = caller.identity.subject.clone();
         let instance = caller.instance.clone();
         {
-            let mut counted = lock(&watched.counted);
-            let devices = counted.users.entry(subject.clone()).or_default();
+            let mut users = lock(&watched.users);
+            let devices = users.entry(subject.clone()).or_default();
             let device = devices.entry(instance.clone()).or_default();
             device.subscriptions += 1;
             device.left = None;
@@ -114,23 +100,17 @@ impl PresenceService {
 
     /// Brings the log of `presence:{room}` up to date for somebody who is about to watch it: they
     /// may come for the first time, or come back to it.
-    pub(super) async fn open(&self, tenant: &str, room: &str, now_ms: u64) -> Result<(), Refusal> {
+    pub(super) async fn open(&self, tenant: &str, room: &str) -> Result<(), Refusal> {
         let watched = self.watched(tenant, room);
-        {
-            let _telling = watched.telling.lock().await;
-            self.write_changes(&watched).await?;
-            if lock(&watched.counted).place.is_none() {
-                let place = payload::tip(&self.hub, &watched.key, now_ms).await?;
-                lock(&watched.counted).place = Some(place);
-            }
-        }
-        Ok(())
+        let _telling = watched.telling.lock().await;
+        self.write_changes(&watched).await?;
+        watched.told.open_if_new().await
     }
 
     fn gone(&self, watched: &Arc<Watched>, subject: &str, instance: &str) {
         {
-            let mut counted = lock(&watched.counted);
-            let devices = counted.users.get_mut(subject);
+            let mut users = lock(&watched.users);
+            let devices = users.get_mut(subject);
             let Some(device) = devices.and_then(|devices| devices.get_mut(instance)) else {
                 return;
             };
@@ -148,14 +128,11 @@ impl PresenceService {
         if let Some(known) = rooms.get(&key) {
             return known.clone();
         }
-        let watched = Arc::new(Watched {
-            key: key.clone(),
-            counted: Mutex::default(),
-            telling: tokio::sync::Mutex::default(),
-        });
-        rooms.insert(key.clone(), watched.clone());
-        drop(rooms);
-        self.hub.set_snapshot(key, watched.clone());
+        let told = StateRoom::new(self.hub.clone(), key.clone(), People::default());
+        told.show();
+        let (users, telling) = Default::default();
+        let watched = Arc::new(Watched { told, users, telling });
+        rooms.insert(key, watched.clone());
         watched
     }
 
@@ -175,7 +152,7 @@ impl PresenceService {
     /// Writes what changed since it was last told, if anybody watches.
     async fn tell(&self, watched: &Arc<Watched>) {
         let _telling = watched.telling.lock().await;
-        if self.hub.members(&watched.key) > 0 {
+        if self.hub.members(watched.told.key()) > 0 {
             // Nobody is here to be told of a failure; the next change tries again.
             let _ = self.write_changes(watched).await;
         }
@@ -184,12 +161,13 @@ impl PresenceService {
 
     async fn write_changes(&self, watched: &Arc<Watched>) -> Result<(), Refusal> {
         self.forget(watched);
-        while let Some(change) = self.next_change(watched) {
-            let event = payload::stored(&change, unix_ms())?;
-            let place = payload::append(&self.hub, &watched.key, event).await?;
-            let mut counted = lock(&watched.counted);
-            counted.told.take(change);
-            counted.place = Some(place);
+        while let Some(change) = next_change(watched) {
+            watched
+                .told
+                .say(change, |people, change| {
+                    people.take(change);
+                })
+                .await?;
         }
         Ok(())
     }
@@ -197,45 +175,39 @@ impl PresenceService {
     /// Forgets the devices that have been away for long enough.
     fn forget(&self, watched: &Watched) {
         let stays = |left: Option<Instant>| left.is_none_or(|left| left.elapsed() < self.linger);
-        let users = &mut lock(&watched.counted).users;
-        users.retain(|_, devices| {
+        lock(&watched.users).retain(|_, devices| {
             devices.retain(|_, device| stays(device.left));
             !devices.is_empty()
         });
     }
 
-    /// One difference between who is there and what was told.
-    fn next_change(&self, watched: &Watched) -> Option<Presence> {
-        let counted = lock(&watched.counted);
-        let timestamp = iso8601(unix_ms());
-        for (user, devices) in &counted.users {
-            let now = u32::try_from(devices.len()).unwrap_or(u32::MAX);
-            if counted.told.users.get(user).is_none_or(|person| person.devices != now) {
-                let state = PresenceState::Here;
-                let user = user.clone();
-                return Some(Presence {
-                    user,
-                    state,
-                    devices: now,
-                    timestamp,
-                    ..Default::default()
-                });
-            }
-        }
-        let gone = counted.told.users.keys().find(|user| !counted.users.contains_key(*user))?;
-        let (user, state) = (gone.clone(), PresenceState::Gone);
-        Some(Presence { user, state, devices: 0, timestamp, ..Default::default() })
-    }
-
     fn remove_if_empty(&self, watched: &Arc<Watched>) {
         let mut rooms = lock(&self.rooms);
-        let empty = lock(&watched.counted).users.is_empty();
-        // Two are ours: the table's and the caller's; the hub holds a third.
-        if empty && Arc::strong_count(watched) <= 3 && self.hub.members(&watched.key) == 0 {
-            rooms.remove(&watched.key);
-            self.hub.clear_snapshot(&watched.key);
+        let key = watched.told.key();
+        let empty = lock(&watched.users).is_empty();
+        // Two are ours: the table's and the caller's.
+        if empty && Arc::strong_count(watched) <= 2 && self.hub.members(key) == 0 {
+            rooms.remove(key);
+            watched.told.close();
         }
     }
+}
+
+/// One difference between who is there and what was told.
+fn next_change(watched: &Watched) -> Option<Presence> {
+    let users = lock(&watched.users);
+    let change = watched.told.with(|told| {
+        let changed = users.iter().find_map(|(user, devices)| {
+            let now = u32::try_from(devices.len()).unwrap_or(u32::MAX);
+            let news = told.users.get(user).is_none_or(|person| person.devices != now);
+            news.then_some((user, PresenceState::Here, now))
+        });
+        let gone = || told.users.keys().find(|user| !users.contains_key(*user));
+        let change = changed.or_else(|| Some((gone()?, PresenceState::Gone, 0)));
+        change.map(|(user, state, devices)| (user.clone(), state, devices))
+    });
+    let (user, state, devices) = change?;
+    Some(Presence { user, state, devices, timestamp: iso8601(unix_ms()), ..Presence::default() })
 }
 
 #[derive(Deserialize)]

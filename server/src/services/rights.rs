@@ -52,7 +52,7 @@ impl Rights {
             if is_service_room(watched) {
                 return Err(Refusal::Forbidden("nobody is told who is in a service's room".into()));
             }
-            return self.presence.open(&caller.identity.tenant, watched, now_ms).await;
+            return self.presence.open(&caller.identity.tenant, watched).await;
         }
         if let Some(user) = room.strip_prefix(USER_ROOM) {
             if user == caller.identity.subject {

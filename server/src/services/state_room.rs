@@ -19,7 +19,7 @@ use crate::time::unix_ms;
 /// An event's log and offset.
 pub(super) type Place = (Arc<str>, u64);
 
-/// A room and its state. Make it known to the hub with [`StateRoom::open`].
+/// A room and its state. Make it known to the hub with [`StateRoom::open`] or [`StateRoom::show`].
 pub(super) struct StateRoom<S> {
     hub: Arc<Hub>,
     key: RoomKey,
@@ -50,8 +50,21 @@ impl<S: Serialize + Send + 'static> StateRoom<S> {
         let place = payload::tip(&self.hub, &self.key, unix_ms()).await?;
         self.look(|inner| inner.place = Some(place.clone()));
         drop(turn);
-        self.hub.set_snapshot(self.key.clone(), self.clone());
+        self.show();
         Ok(place)
+    }
+
+    /// The same, unless the state has a place already.
+    pub(super) async fn open_if_new(self: &Arc<Self>) -> Result<(), Refusal> {
+        match self.look(|inner| inner.place.is_some()) {
+            true => Ok(()),
+            false => self.open().await.map(drop),
+        }
+    }
+
+    /// Shows the state to those who join from now on, once an event was told.
+    pub(super) fn show(self: &Arc<Self>) {
+        self.hub.set_snapshot(self.key.clone(), self.clone());
     }
 
     /// Takes the state away from those who join from now on.

@@ -196,7 +196,7 @@ impl Tasks {
     ) -> Result<Place, Refusal> {
         let place = self.tell_quietly(task, change).await;
         let Owner { tenant, subject } = &task.owner;
-        let told = self.notifications.write(tenant, subject, &task.shown(), unix_ms()).await;
+        let told = self.notifications.tell(tenant, subject, task.shown(), unix_ms()).await;
         if let Err(refusal) = told {
             tracing::error!(%refusal, "a task's owner could not be told");
         }
