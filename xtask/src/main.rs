@@ -8,6 +8,7 @@ mod counts;
 mod demo;
 mod deny;
 mod hygiene;
+mod interop;
 mod layers;
 mod lint;
 mod repo;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::counts::Counts;
 use crate::repo::Repo;
-use crate::{deny, hygiene, layers, lint, unit, version, wasm};
+use crate::{deny, hygiene, interop, layers, lint, unit, version, wasm};
 
 /// What a suite may need to know.
 pub(crate) struct Context<'a> {
@@ -35,7 +35,7 @@ struct Suite {
 }
 
 /// In order of cost, so that a slip shows in seconds and not after the long ones.
-const SUITES: [Suite; 12] = [
+const SUITES: [Suite; 13] = [
     Suite { name: "format", proves: "rustfmt would change nothing", run: lint::format },
     Suite {
         name: "layers",
@@ -67,6 +67,11 @@ const SUITES: [Suite; 12] = [
         name: "unit",
         proves: "every test of every crate, examples in the docs too",
         run: unit::suite,
+    },
+    Suite {
+        name: "interop",
+        proves: "stock Socket.IO clients and servers of three languages work with ours",
+        run: interop::suite,
     },
     Suite {
         name: "docs",
