@@ -15,12 +15,14 @@ use thiserror::Error;
 
 pub mod ai;
 pub mod auth;
+pub mod dashboards;
 pub mod generation;
 pub mod limits;
 pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
+pub use dashboards::DashboardsConfig;
 pub use generation::GenerationConfig;
 pub use limits::{
     DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
@@ -69,6 +71,8 @@ pub struct Config {
     pub tasks: TasksConfig,
     /// The generation of websites.
     pub generation: GenerationConfig,
+    /// Dashboards that are kept up to date.
+    pub dashboards: DashboardsConfig,
 }
 
 impl Default for Config {
@@ -91,6 +95,7 @@ impl Default for Config {
             ai: AiConfig::default(),
             tasks: TasksConfig::default(),
             generation: GenerationConfig::default(),
+            dashboards: DashboardsConfig::default(),
         }
     }
 }
@@ -158,6 +163,7 @@ impl Config {
         if let Some(folder) = path.parent() {
             config.auth.resolve_paths(folder);
             config.ai.resolve_paths(folder);
+            config.dashboards.resolve_paths(folder);
         }
         Ok(config)
     }
@@ -193,7 +199,8 @@ impl Config {
         self.dedup.validate()?;
         self.ai.validate()?;
         self.tasks.validate()?;
-        self.generation.validate()
+        self.generation.validate()?;
+        self.dashboards.validate()
     }
 
     /// Whether a connection that presents no credential may come in.

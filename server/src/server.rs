@@ -20,6 +20,7 @@ use crate::services::ai::{
     AiService, AnthropicProvider, CorpusError, OfflineProvider, OpenAiProvider, ProviderRegistry,
     UnknownProvider,
 };
+use crate::services::dashboards::Dashboards;
 use crate::services::generation::PreviewStore;
 use crate::services::tasks::{AnswerKind, Kind, Tasks};
 use crate::session::Shared;
@@ -74,6 +75,7 @@ pub(crate) struct Parts {
     pub(crate) ai: Arc<AiService>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) previews: Arc<PreviewStore>,
+    pub(crate) dashboards: Arc<Dashboards>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) started_ms: u64,
 }
@@ -126,6 +128,7 @@ impl Server {
         let places = gate.places().clone();
         let services = AllServices::new(hub.clone(), ai.clone(), kinds, places, &config);
         let (tasks, previews) = (services.tasks().clone(), services.previews().clone());
+        let dashboards = services.dashboards().clone();
         let sessions = Arc::new(Shared {
             hub,
             services: Arc::new(services),
@@ -146,6 +149,7 @@ impl Server {
             ai,
             tasks,
             previews,
+            dashboards,
             phase: watch::Sender::new(Phase::Open),
             started_ms: unix_ms(),
             config,

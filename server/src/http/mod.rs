@@ -21,6 +21,7 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
     Router::new()
         .route("/ws/ai/chat", get(upgrade::ai_chat))
         .route("/ws/notifications", get(upgrade::notifications))
+        .route("/ws/bi/dashboards/{id}", get(upgrade::dashboard))
         .route("/preview/{session_id}", get(preview::preview))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -30,7 +31,9 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
         .merge(auth)
         .fallback(async || {
             Refusal::NotFound(
-                "there is nothing here; WebSockets are at /ws/ai/chat and /ws/notifications".into(),
+                "there is nothing here; WebSockets are at /ws/ai/chat, /ws/notifications and \
+                 /ws/bi/dashboards/{id}"
+                    .into(),
             )
         })
 }

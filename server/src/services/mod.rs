@@ -4,6 +4,7 @@
 
 pub mod ai;
 mod chat;
+pub(crate) mod dashboards;
 pub mod generation;
 mod notifications;
 mod payload;
@@ -26,6 +27,7 @@ use crate::gateway::limits::Places;
 use crate::hub::Hub;
 use crate::session::{Caller, Permit, Services};
 use ai::AiService;
+use dashboards::Dashboards;
 use generation::{GenerationParts, GenerationService, OfflineGenerator, PreviewStore};
 use notifications::Notifications;
 pub(crate) use payload::random_id;
@@ -34,8 +36,8 @@ use rights::Rights;
 use tasks::{Kind, Tasks};
 
 /// For whoever asked for another one.
-const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, generation.start, \
-                       generation.cancel, generation.retry, notifications.read, \
+const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, dashboards.list, \
+                       generation.start, generation.cancel, generation.retry, notifications.read, \
                        notifications.send, rooms.history, tasks.start, tasks.list, tasks.get, \
                        tasks.cancel, tasks.retry";
 
@@ -48,6 +50,7 @@ pub struct AllServices {
     tasks: Arc<Tasks>,
     generation: Arc<GenerationService>,
     previews: Arc<PreviewStore>,
+    dashboards: Arc<Dashboards>,
     rights: Rights,
     places: Places,
 }
@@ -70,14 +73,27 @@ impl AllServices {
         let previews = parts.previews();
         let tasks = Tasks::new(hub.clone(), config.tasks.clone(), notifications.clone(), kinds);
         let generation = Arc::new(parts.service(tasks.clone()));
+        let dashboards = Arc::new(Dashboards::new(&hub, &places, &config.dashboards));
         let rights = Rights {
             ai: ai.clone(),
             presence: presence.clone(),
             notifications: notifications.clone(),
             tasks: tasks.clone(),
             generation: generation.clone(),
+            dashboards: dashboards.clone(),
         };
-        Self { hub, ai, presence, notifications, tasks, generation, previews, rights, places }
+        Self {
+            hub,
+            ai,
+            presence,
+            notifications,
+            tasks,
+            generation,
+            previews,
+            dashboards,
+            rights,
+            places,
+        }
     }
 
     /// The process manager.
@@ -88,6 +104,11 @@ impl AllServices {
     /// The pages of generations.
     pub(crate) fn previews(&self) -> &Arc<PreviewStore> {
         &self.previews
+    }
+
+    /// The dashboards.
+    pub(crate) fn dashboards(&self) -> &Arc<Dashboards> {
+        &self.dashboards
     }
 }
 
@@ -125,6 +146,7 @@ impl Services for AllServices {
             "chat.typing" => {
                 presence::typing(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }
+            "dashboards.list" => ready(self.dashboards.list(caller, data)).boxed(),
             "rooms.history" => {
                 rooms::history(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }

@@ -116,7 +116,7 @@ impl SnapshotSource for Conversation {
     fn snapshot(&self) -> Option<Snapshot> {
         let state = lock(&self.state);
         let (epoch, offset) = state.place.clone()?;
-        Some(Snapshot { epoch, offset, data: to_raw_value(&state.shown).ok()? })
+        Some(Snapshot { epoch, offset, data: to_raw_value(&state.shown).ok()?, plain: None })
     }
 }
 
