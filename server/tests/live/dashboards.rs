@@ -242,7 +242,7 @@ async fn a_plain_client_gets_the_state_and_then_what_changes() {
     let first = peer.receive().await.unwrap();
     assert_eq!(first["type"], "dashboard:snapshot", "{first}");
     assert_eq!(first["data"]["dashboard_id"], "server");
-    let ids: Vec<_> = first["data"]["tiles"].as_array().unwrap().iter();
+    let ids = first["data"]["tiles"].as_array().unwrap().iter();
     let ids: Vec<_> = ids.map(|tile| tile["tile_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, ["connections", "rooms", "events", "memory", "uptime"]);
     assert_eq!(first["data"]["tiles"][0]["value"], 1);
