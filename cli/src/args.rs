@@ -11,6 +11,7 @@ Examples:
   staywire listen chat:42 --history 20
   staywire send chat:42 --text \"Hello\"
   staywire generate \"A shop for garden tools\" --out site/
+  staywire dashboard server
   staywire --json listen chat:42 | jq .data
   staywire inspect chat:42
 
@@ -90,6 +91,8 @@ pub(crate) enum Command {
     /// Start, list, watch, cancel and retry tasks.
     #[command(subcommand)]
     Tasks(Tasks),
+    /// Show a dashboard and each change of it, or list the dashboards there are.
+    Dashboard(Dashboard),
     /// Print every frame and every change of state, with its time.
     Inspect(Inspect),
 }
@@ -190,6 +193,20 @@ pub(crate) enum Tasks {
         /// The task.
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dashboard {
+    /// The dashboard, such as `server`; none to list those there are.
+    pub(crate) id: Option<String>,
+
+    /// End after this many changes.
+    #[arg(long, value_name = "COUNT", requires = "id")]
+    pub(crate) count: Option<u64>,
+
+    /// End with exit code 4 when changes are missing.
+    #[arg(long, requires = "id")]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]
