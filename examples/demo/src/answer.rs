@@ -11,7 +11,7 @@ use crate::stage::{Error, Stage, take};
 const QUESTION: &str = "How does a client resume a room after its connection was lost?";
 
 /// Events after which the wire is cut.
-const CUTS: [usize; 2] = [15, 45];
+const CUTS: [usize; 2] = [15, 32];
 
 pub(crate) async fn play(stage: &Stage, screen: &mut Screen) -> Result<Counted, Error> {
     let session_id = format!("demo-{}", std::process::id());

@@ -49,7 +49,7 @@ pub(crate) async fn play(stage: &Stage, screen: &mut Screen) -> Result<Counted, 
 /// More and less, so that there is something to see.
 async fn chat(client: Client) {
     for beat in 0_u64.. {
-        for _ in 0..(beat * 7 % 12) {
+        for _ in 0..(beat * beat % 13) {
             // The scene may be over.
             let _ = client.publish("chat:lobby", "wave", &beat).await;
         }
@@ -62,11 +62,11 @@ fn shown(state: &DashboardState) -> String {
     let value = |id: &str| tile(id).map_or_else(String::new, |tile| tile.value.to_string());
     let waves = tile("events").map_or_else(String::new, sparks);
     format!(
-        "{} connections  {} rooms  {:>5} events/s {waves:<10}  {} MiB",
+        "connections {}  rooms {}  memory {} MiB  events/s {:>5} {waves}",
         value("connections"),
         value("rooms"),
-        value("events"),
         value("memory"),
+        value("events"),
     )
 }
 

@@ -17,7 +17,6 @@ pub(crate) struct Screen {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ink {
-    Dim = 2,
     Bold = 1,
     Good = 32,
     Bad = 31,

@@ -102,6 +102,8 @@ pub(crate) fn note(event: &Event, seen: &mut Seen) {
 async fn connect(address: SocketAddr, server: SocketAddr) -> Result<Client, Error> {
     let client = Client::builder(&format!("ws://{address}/ws/ai/chat"))
         .token(move || async move { fetch_token(server).await })
+        // It is cut more often than any wire should be, and nobody wants to wait here.
+        .backoff(Duration::from_millis(100), Duration::from_millis(800))
         .build()?;
     tokio::time::timeout(PATIENCE, client.connect()).await??;
     Ok(client)
