@@ -18,5 +18,7 @@ mod refresh;
 mod rooms;
 mod support;
 mod tasks;
+#[path = "../common/tls.rs"]
+mod terminator;
 mod tls;
 mod upgrade;
