@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::bus::Bus;
-use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus};
+use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus, StoreBounds};
 use crate::config::{AiConfig, Config, ConfigError};
 use crate::gateway::{Gate, GateError};
 use crate::hub::Hub;
@@ -99,7 +99,13 @@ impl Server {
             entries: config.dedup.entries_per_producer,
             max_age_ms: config.dedup.max_age_ms,
         };
-        Self::start_on(config, Arc::new(MemoryBus::new(&store, history, dedup))).await
+        let bounds = StoreBounds {
+            rooms: config.history.max_rooms,
+            bytes: config.history.max_bytes,
+            producers: config.dedup.max_producers,
+        };
+        let bus = MemoryBus::bounded(&store, history, dedup, bounds);
+        Self::start_on(config, Arc::new(bus)).await
     }
 
     /// Listens and serves over a store that other servers of this process may share.

@@ -114,17 +114,30 @@ pub struct HistoryConfig {
     pub events_per_room: usize,
     /// Age of the oldest event kept, in ms. Default 86,400,000 (a day).
     pub max_age_ms: u64,
+    /// Rooms whose logs are kept; the quietest of the tenant that has the most make way, and are told
+    /// as gaps where they are missed. Default 100,000.
+    pub max_rooms: usize,
+    /// Bytes of events that all rooms keep together, in the same way. Default 1 GiB.
+    pub max_bytes: usize,
 }
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { bytes_per_room: 16 << 20, events_per_room: 1_000, max_age_ms: 86_400_000 }
+        Self {
+            bytes_per_room: 16 << 20,
+            events_per_room: 1_000,
+            max_age_ms: 86_400_000,
+            max_rooms: 100_000,
+            max_bytes: 1 << 30,
+        }
     }
 }
 
 impl HistoryConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("history.events_per_room", self.events_per_room as u64)?;
+        at_least_one("history.max_rooms", self.max_rooms as u64)?;
+        at_least_one("history.max_bytes", self.max_bytes as u64)?;
         at_least_one("history.max_age_ms", self.max_age_ms)
     }
 }
@@ -137,17 +150,21 @@ pub struct DedupConfig {
     pub entries_per_producer: usize,
     /// How long a message is remembered, in ms. Default 600,000 (ten minutes).
     pub max_age_ms: u64,
+    /// Producers remembered, each for twice that time after its last message; one client instance is
+    /// one. Further ones can't publish meanwhile. Default 100,000, and 256 of one subject.
+    pub max_producers: usize,
 }
 
 impl Default for DedupConfig {
     fn default() -> Self {
-        Self { entries_per_producer: 1_024, max_age_ms: 600_000 }
+        Self { entries_per_producer: 1_024, max_age_ms: 600_000, max_producers: 100_000 }
     }
 }
 
 impl DedupConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("dedup.entries_per_producer", self.entries_per_producer as u64)?;
+        at_least_one("dedup.max_producers", self.max_producers as u64)?;
         at_least_one("dedup.max_age_ms", self.max_age_ms)
     }
 }

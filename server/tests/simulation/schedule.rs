@@ -125,7 +125,11 @@ pub(crate) fn setup(rng: &mut Rng, planted: Option<Planted>) -> Setup {
         limits,
         history_events: rng.pick(&[4, 20, 1_000]),
         history_age_ms: rng.pick(&[15_000, 86_400_000, 86_400_000]),
-        dedup: DedupConfig { entries_per_producer: rng.pick(&[16, 1_024]), max_age_ms: dedup_ms },
+        dedup: DedupConfig {
+            entries_per_producer: rng.pick(&[16, 1_024]),
+            max_age_ms: dedup_ms,
+            ..DedupConfig::default()
+        },
         socket_bytes: rng.pick(&[300, 4_000, 64_000]),
     };
     let client = Config {

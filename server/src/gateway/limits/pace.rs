@@ -100,6 +100,14 @@ impl CommandLimiter {
         Self { millis: capacity, capacity, per_ms, filled_at_ms: now_ms }
     }
 
+    /// The same for signs of life, which are cheap: ten for each command.
+    pub fn for_signs(config: &LimitsConfig, now_ms: u64) -> Self {
+        let commands = Self::new(config, now_ms);
+        let capacity = commands.capacity.saturating_mul(10);
+        let per_ms = commands.per_ms.saturating_mul(10);
+        Self { millis: capacity, capacity, per_ms, ..commands }
+    }
+
     /// Counts one command, or says when the next will pass.
     pub fn check(&mut self, now_ms: u64) -> Result<(), Refusal> {
         let elapsed = now_ms.saturating_sub(self.filled_at_ms);
@@ -153,6 +161,13 @@ mod tests {
         assert!(attempts.check(one).is_err());
         clock.advance(Duration::from_millis(1));
         assert!(attempts.check(one).is_ok());
+    }
+
+    #[test]
+    fn signs_of_life_are_ten_for_a_command() {
+        let mut signs = CommandLimiter::for_signs(&config(), 0);
+        assert_eq!((0..100).filter(|_| signs.check(0).is_ok()).count(), 40);
+        assert_eq!((0..100).filter(|_| signs.check(5).is_ok()).count(), 10);
     }
 
     #[test]
