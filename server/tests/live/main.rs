@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop where it is")]
 
 mod ai;
+mod crowd;
 mod drain;
 mod generation;
 mod hostile;
