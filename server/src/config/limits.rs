@@ -21,6 +21,10 @@ pub struct LimitsConfig {
     pub attempts_per_second: NonZeroU32,
     /// Attempts that one address may make at once after a rest. Default 500.
     pub attempts_burst: NonZeroU32,
+    /// Connections per second that all users of one tenant may make for ever. Default 1,000.
+    pub tenant_attempts_per_second: NonZeroU32,
+    /// Connections that one tenant may make at once after a rest. Default 20,000.
+    pub tenant_attempts_burst: NonZeroU32,
     /// The largest frame that a client may send, in bytes. Default 1,048,576.
     pub max_frame_bytes: usize,
     /// Rooms that one connection may be in. Default 256.
@@ -52,6 +56,8 @@ impl Default for LimitsConfig {
             instances_per_subject: 64,
             attempts_per_second: per_second(50),
             attempts_burst: per_second(500),
+            tenant_attempts_per_second: per_second(1_000),
+            tenant_attempts_burst: per_second(20_000),
             max_frame_bytes: 1 << 20,
             rooms_per_connection: 256,
             commands_per_second: per_second(200),
