@@ -27,7 +27,7 @@ impl Program {
         line
     }
 
-    fn stop(&self, signal: &str) {
+    fn signal(&self, signal: &str) {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
@@ -83,7 +83,7 @@ async fn the_demo_hands_out_tokens_and_takes_leave_of_its_clients() {
     tokio::time::timeout(PATIENCE, client.connect()).await.unwrap().unwrap();
     assert_eq!(client.identity().unwrap().subject, "ada");
 
-    program.stop("-TERM");
+    program.signal("-TERM");
     let mut state = client.state();
     let left = state.wait_for(|state| !matches!(state, staywire::State::Connected));
     tokio::time::timeout(PATIENCE, left).await.unwrap();
@@ -132,8 +132,36 @@ fn without_the_demo_nobody_gets_a_token() {
     let url = format!("http://{}/auth/token", address(&line));
     let refused = ureq::post(&url).send_json(json!({"user": "ada", "tenant": "acme"}));
     assert!(matches!(refused, Err(ureq::Error::StatusCode(404))), "{refused:?}");
-    program.stop("-INT");
+    program.signal("-INT");
     assert!(program.end().0.success());
+}
+
+/// A set of public keys, with one that RFC 8037, A.2 shows.
+fn key_set(names: &[&str]) -> String {
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let keys = names.iter().map(
+        |kid| json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}),
+    );
+    json!({"keys": keys.collect::<Vec<_>>()}).to_string()
+}
+
+#[test]
+fn keys_are_read_again_at_a_hangup_and_bad_ones_change_nothing() {
+    let keys = File::new("keys", &key_set(&["old"]));
+    let config = format!("[auth]\njwks_file = {:?}\nalgorithm = \"EdDSA\"\n", keys.path());
+    let config = File::new("jwks", &config);
+    let mut program = Program::start(&["--config", config.path(), "--listen", "127.0.0.1:0"]);
+    program.first_line();
+    let mut said = BufReader::new(program.0.stderr.take().unwrap()).lines();
+    let mut next = || said.next().unwrap().unwrap();
+
+    std::fs::write(keys.path(), key_set(&["old", "new"])).unwrap();
+    program.signal("-HUP");
+    assert!(next().contains("2 keys"));
+    std::fs::write(keys.path(), "nonsense").unwrap();
+    program.signal("-HUP");
+    let refused = next();
+    assert!(refused.contains("stay as they are") && refused.contains(keys.path()), "{refused}");
 }
 
 #[test]
