@@ -68,7 +68,7 @@ pub(crate) async fn client(args: &ConnectionArgs) -> Result<Client, Failure> {
 fn too_late(state: &StateWatch, patience: Duration) -> Failure {
     let why = match state.get() {
         State::Reconnecting { cause, attempt, .. } => {
-            let hint = hint(*cause);
+            let hint = hint(cause);
             format!("{cause:?} (code {}) at attempt {attempt}{hint}", cause.code())
         }
         state => format!("still {state:?}"),

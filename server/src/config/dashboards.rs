@@ -17,6 +17,7 @@ const MAX_TILES: usize = 50;
 const MAX_ROWS: usize = 100;
 const MAX_TITLE_BYTES: usize = 200;
 const MAX_TIMEOUT_MS: u64 = 10_000;
+const MAX_SETTLE_MS: u64 = 5_000;
 
 /// Dashboards.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -131,7 +132,7 @@ pub struct CsvConfig {
     #[serde(default)]
     pub time: Option<String>,
     /// How long the file must be left alone before a change is believed, in ms, unless whole lines
-    /// were appended. Default 300.
+    /// were appended. Default 300, at most 5,000.
     #[serde(default = "default_settle_ms")]
     pub settle_ms: u64,
     /// The largest file that is read, in bytes. Default 16 MiB.
@@ -262,6 +263,13 @@ impl CsvConfig {
                 format!("{tile}.csv.column"),
                 "it is not said which column has the numbers",
                 "name it as the first line of the file does",
+            ));
+        }
+        if self.settle_ms > MAX_SETTLE_MS {
+            return Err(ConfigError::invalid(
+                format!("{tile}.csv.settle_ms"),
+                format!("{} ms is longer than anybody would wait", self.settle_ms),
+                "set 5000 or less",
             ));
         }
         if self.time.is_some() && (kind != TileKind::Series || self.column.is_none()) {
@@ -405,6 +413,7 @@ mod tests {
             ("title = 'Sales'", "title = 'S'\ninterval_ms = 99", "interval_ms"),
             ("title = 'Sales'", "title = 'S'\ntenants = ['a b']", "no tenant's name"),
             ("column = 'amount', ", "", "tile.day.csv.column"),
+            ("'sum' }", "'sum', settle_ms = 5001 }", "tile.day.csv.settle_ms"),
             (", column = 'amount', take = 'sum'", "", "tile.day.csv.column"),
             ("'sum' }", "'sum', time = 'at' }", "tile.day.csv.time"),
             ("kind = 'table'", "kind = 'table'\nrows = 101", "tile.open.rows"),

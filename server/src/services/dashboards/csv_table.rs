@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, OffsetDateTime};
 
-use super::source::{Fault, MAX_COLUMNS, Points, Reading, number, text};
+use super::source::{Fault, MAX_COLUMNS, Points, Reading, fitting, number, text};
 use crate::config::dashboards::{CsvConfig, Take, TileKind};
 
 /// What of a file is shown, and how.
@@ -64,8 +64,10 @@ impl Table {
             }
         }
         let names = names.iter().take(MAX_COLUMNS).map(text).collect();
-        let rows = rows.iter().map(|row| row.iter().take(MAX_COLUMNS).map(cell).collect());
-        let value = std::iter::once(names).chain(rows).map(Value::Array).collect();
+        let rows = rows.iter().rev();
+        let rows = rows.map(|row| Value::Array(row.iter().take(MAX_COLUMNS).map(cell).collect()));
+        let rows = fitting(rows).into_iter().rev();
+        let value = std::iter::once(Value::Array(names)).chain(rows).collect();
         Ok(Reading { value: Value::Array(value), points: Points::None })
     }
 

@@ -67,6 +67,19 @@ const MAX_CELL: usize = 200;
 /// Most columns of a table.
 pub(super) const MAX_COLUMNS: usize = 32;
 
+/// Most bytes of a table: a dashboard's snapshot must fit into one message with all its tiles.
+const MAX_TABLE_BYTES: usize = 64 << 10;
+
+/// As many rows as fit into a tile.
+pub(super) fn fitting(rows: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut bytes = 0;
+    rows.take_while(|row| {
+        bytes += row.to_string().len();
+        bytes <= MAX_TABLE_BYTES
+    })
+    .collect()
+}
+
 /// A text, cut where it is too long for a tile.
 pub(super) fn text(text: &str) -> Value {
     let mut cut: String = text.chars().take(MAX_CELL).collect();
@@ -98,6 +111,13 @@ mod tests {
         assert_eq!(number(3.0), Some(3.into()));
         assert_eq!(number(2.5), Some(2.5.into()));
         assert_eq!(number(f64::NAN), None);
+    }
+
+    #[test]
+    fn a_table_has_as_many_rows_as_fit() {
+        let row = Value::Array(vec![text(&"x".repeat(200)); MAX_COLUMNS]);
+        let rows = fitting(std::iter::repeat_n(row, 100));
+        assert_eq!(rows.len(), MAX_TABLE_BYTES / (MAX_COLUMNS * 203 + 1));
     }
 
     #[test]

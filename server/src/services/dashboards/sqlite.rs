@@ -9,7 +9,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 use serde_json::Value;
 
-use super::source::{Fault, Look, MAX_COLUMNS, Points, Reading, Source, number, text};
+use super::source::{Fault, Look, MAX_COLUMNS, Points, Reading, Source, fitting, number, text};
 use crate::config::dashboards::{SqliteConfig, TileKind};
 
 /// Steps of SQLite's machine between two looks at the clock.
@@ -72,7 +72,7 @@ impl SqliteFile {
 
     fn table(&self, statement: &mut Statement<'_>) -> Result<Reading, Wrong> {
         let columns = statement.column_count().min(MAX_COLUMNS);
-        let names = statement.column_names().into_iter().take(columns).map(text).collect();
+        let names = statement.column_names().take(columns).map(text).collect();
         let mut table = vec![Value::Array(names)];
         let mut rows = statement.query([])?;
         while table.len() <= self.rows
@@ -81,7 +81,7 @@ impl SqliteFile {
             let cells = (0..columns).map(|column| cell(row.get_ref(column)?));
             table.push(Value::Array(cells.collect::<Result<_, Wrong>>()?));
         }
-        Ok(Reading { value: Value::Array(table), points: Points::None })
+        Ok(Reading { value: Value::Array(fitting(table.into_iter())), points: Points::None })
     }
 }
 
