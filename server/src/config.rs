@@ -17,6 +17,7 @@ pub mod ai;
 pub mod auth;
 pub mod generation;
 pub mod limits;
+pub mod socketio;
 pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
@@ -25,6 +26,7 @@ pub use generation::GenerationConfig;
 pub use limits::{
     DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
 };
+pub use socketio::SocketIoConfig;
 pub use tasks::TasksConfig;
 
 /// The whole configuration of one server process.
@@ -69,6 +71,8 @@ pub struct Config {
     pub tasks: TasksConfig,
     /// The generation of websites.
     pub generation: GenerationConfig,
+    /// How Socket.IO is served.
+    pub socketio: SocketIoConfig,
 }
 
 impl Default for Config {
@@ -91,6 +95,7 @@ impl Default for Config {
             ai: AiConfig::default(),
             tasks: TasksConfig::default(),
             generation: GenerationConfig::default(),
+            socketio: SocketIoConfig::default(),
         }
     }
 }
@@ -193,6 +198,7 @@ impl Config {
         self.dedup.validate()?;
         self.ai.validate()?;
         self.tasks.validate()?;
+        self.socketio.validate(&self.limits)?;
         self.generation.validate()
     }
 

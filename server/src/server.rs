@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus};
 use crate::config::{AiConfig, Config, ConfigError};
+use crate::conversation::GOODBYE;
 use crate::gateway::{Gate, GateError};
 use crate::hub::Hub;
 use crate::services::AllServices;
@@ -23,7 +24,6 @@ use crate::services::ai::{
 use crate::services::generation::PreviewStore;
 use crate::services::tasks::{AnswerKind, Kind, Tasks};
 use crate::session::Shared;
-use crate::socket::GOODBYE;
 use crate::time::unix_ms;
 
 /// Why a server can't start.

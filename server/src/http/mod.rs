@@ -18,6 +18,10 @@ use crate::server::Parts;
 /// All routes.
 pub(crate) fn router(parts: Arc<Parts>) -> Router {
     let auth = auth::router(parts.gate.clone(), &parts.config);
+    let socketio = match parts.config.socketio.enabled {
+        true => crate::socketio::router(&parts),
+        false => Router::new(),
+    };
     Router::new()
         .route("/ws/ai/chat", get(upgrade::ai_chat))
         .route("/ws/notifications", get(upgrade::notifications))
@@ -28,9 +32,11 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed { allowed: "GET" })
         .with_state(parts)
         .merge(auth)
+        .merge(socketio)
         .fallback(async || {
             Refusal::NotFound(
-                "there is nothing here; WebSockets are at /ws/ai/chat and /ws/notifications".into(),
+                "there is nothing here; WebSockets are at /ws/ai/chat and /ws/notifications, Socket.IO \
+                 at /socket.io and /ws/socket.io".into(),
             )
         })
 }

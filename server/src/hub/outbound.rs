@@ -18,6 +18,8 @@ pub enum Outgoing {
     Text(String),
     /// A binary message.
     Binary(Bytes),
+    /// An event that leaves alone, where no batches are written.
+    Event(Arc<StoredEvent>),
     /// A ping of the WebSocket layer.
     Ping,
 }
@@ -57,7 +59,7 @@ pub type Waker = Box<dyn Fn() + Send + Sync>;
 pub struct Outbound {
     queue: Mutex<Queue>,
     max_bytes: usize,
-    /// Frames of the documents instead of batches.
+    /// Events one by one instead of batches.
     plain: bool,
     wake: Waker,
 }
@@ -66,8 +68,8 @@ impl Outbound {
     /// A frame is closed when it holds this many bytes; what is left goes into the next.
     const FRAME_BYTES: usize = 64 * 1024;
 
-    /// An empty queue of at most `max_bytes` bytes of events. A `plain` one writes each event as
-    /// a message of its own, without offsets.
+    /// An empty queue of at most `max_bytes` bytes of events. A `plain` one gives each event by
+    /// itself, without its offset.
     pub fn new(max_bytes: usize, plain: bool, wake: Waker) -> Self {
         Self { queue: Mutex::default(), max_bytes, plain, wake }
     }
@@ -161,10 +163,7 @@ impl Outbound {
         if self.plain {
             let item = Self::pop(&mut queue)?;
             return Some(match item {
-                Item::Event { event, .. } => match &event.binary {
-                    Some(bytes) => Outgoing::Binary(bytes.clone()),
-                    None => Outgoing::Text(event.json.as_ref().to_owned()),
-                },
+                Item::Event { event, .. } => Outgoing::Event(event),
                 Item::Frame(text) => Outgoing::Text(text),
                 Item::Ping => Outgoing::Ping,
             });

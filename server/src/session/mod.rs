@@ -6,6 +6,7 @@
 mod commands;
 mod liveness;
 mod plain;
+mod stock;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ use crate::gateway::refusal::Refusal;
 use crate::hub::{Hub, Membership, Outbound};
 pub(crate) use commands::check_room;
 use liveness::Liveness;
+pub use stock::StockEvent;
+pub(crate) use typed::read_data;
 
 /// Who sends a command.
 #[derive(Debug, Clone)]
@@ -100,6 +103,11 @@ pub enum Dialect {
         /// Names without their tenant.
         rooms: Vec<String>,
     },
+    /// Events of a stock Socket.IO client, with these rooms joined from the start.
+    Stock {
+        /// Names without their tenant.
+        rooms: Vec<String>,
+    },
 }
 
 /// A room that a connection is in.
@@ -154,7 +162,9 @@ impl Session {
     pub async fn start(&mut self, now_ms: u64) -> Result<(), Refusal> {
         match self.dialect.clone() {
             Dialect::V1 => Ok(()),
-            Dialect::Plain { rooms } => self.start_plain(&rooms, now_ms).await,
+            Dialect::Plain { rooms } | Dialect::Stock { rooms } => {
+                self.start_plain(&rooms, now_ms).await
+            }
         }
     }
 
@@ -163,7 +173,7 @@ impl Session {
         self.liveness.heard(now_ms);
         match self.dialect {
             Dialect::V1 => self.command(text.as_bytes(), None, now_ms).await,
-            Dialect::Plain { .. } => self.plain_command(text.as_bytes(), now_ms).await,
+            _ => self.plain_command(text.as_bytes(), now_ms).await,
         }
     }
 
@@ -178,6 +188,16 @@ impl Session {
         for record in records {
             self.command(&record.header, Some(record.payload), now_ms).await?;
         }
+        Ok(())
+    }
+
+    /// An event of a stock Socket.IO client arrived.
+    pub async fn handle_event(&mut self, event: StockEvent, now_ms: u64) -> Result<(), Refusal> {
+        self.liveness.heard(now_ms);
+        if !matches!(self.dialect, Dialect::Stock { .. }) {
+            return Err(Refusal::BadRequest("this connection takes frames, and no events".into()));
+        }
+        self.stock_event(event, now_ms).await;
         Ok(())
     }
 
@@ -201,6 +221,11 @@ impl Session {
                     // Such a peer may know nothing of our heartbeat: its WebSocket layer answers.
                     self.plain_heartbeat(now_ms);
                     self.out.ping();
+                }
+                Dialect::Stock { .. } => {
+                    self.plain_heartbeat(now_ms);
+                    // Whether it lives is for the heartbeat of its own transport to say.
+                    self.liveness.heard(now_ms);
                 }
             }
         }

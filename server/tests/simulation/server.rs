@@ -358,7 +358,7 @@ impl World {
                 Some(Outgoing::Binary(bytes)) => self.send_to_client(pipe, Packet::Binary(bytes)),
                 None if idle => break,
                 // Pings of the WebSocket layer go to plain peers alone; there are none here.
-                Some(Outgoing::Ping) | None => {}
+                Some(Outgoing::Event(_) | Outgoing::Ping) | None => {}
             }
         }
         let Some(conn) = self.cluster.conns.get_mut(&pipe) else { return };

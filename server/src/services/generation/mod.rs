@@ -17,7 +17,7 @@ pub use generator::{Generator, Made, Page, Step, StepError};
 pub(super) use kind::GenerationKind;
 pub use offline::OfflineGenerator;
 pub use preview::{Full, PreviewStore};
-pub(super) use sessions::ROOM_PREFIX;
+pub(crate) use sessions::ROOM_PREFIX;
 
 use std::sync::Arc;
 

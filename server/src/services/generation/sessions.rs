@@ -19,7 +19,7 @@ use crate::session::unavailable;
 use crate::time::unix_ms;
 
 /// A session's room.
-pub(in crate::services) const ROOM_PREFIX: &str = "session:";
+pub(crate) const ROOM_PREFIX: &str = "session:";
 
 /// Longest session or project id in bytes.
 const MAX_ID_BYTES: usize = 128;
