@@ -15,6 +15,7 @@ use thiserror::Error;
 
 pub mod ai;
 pub mod auth;
+pub mod emit;
 pub mod generation;
 pub mod limits;
 pub mod socketio;
@@ -22,6 +23,7 @@ pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
+pub use emit::EmitConfig;
 pub use generation::GenerationConfig;
 pub use limits::{
     DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
@@ -71,6 +73,8 @@ pub struct Config {
     pub tasks: TasksConfig,
     /// The generation of websites.
     pub generation: GenerationConfig,
+    /// Events from outside.
+    pub emit: EmitConfig,
     /// How Socket.IO is served.
     pub socketio: SocketIoConfig,
 }
@@ -95,6 +99,7 @@ impl Default for Config {
             ai: AiConfig::default(),
             tasks: TasksConfig::default(),
             generation: GenerationConfig::default(),
+            emit: EmitConfig::default(),
             socketio: SocketIoConfig::default(),
         }
     }
@@ -163,6 +168,7 @@ impl Config {
         if let Some(folder) = path.parent() {
             config.auth.resolve_paths(folder);
             config.ai.resolve_paths(folder);
+            config.emit.resolve_paths(folder);
         }
         Ok(config)
     }
@@ -198,6 +204,7 @@ impl Config {
         self.dedup.validate()?;
         self.ai.validate()?;
         self.tasks.validate()?;
+        self.emit.validate()?;
         self.socketio.validate(&self.limits)?;
         self.generation.validate()
     }

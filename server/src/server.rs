@@ -71,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) gate: Arc<Gate>,
     pub(crate) sessions: Arc<Shared>,
     pub(crate) bus: Arc<MemoryBus>,
+    pub(crate) services: Arc<AllServices>,
     pub(crate) ai: Arc<AiService>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) previews: Arc<PreviewStore>,
@@ -126,9 +127,10 @@ impl Server {
         let places = gate.places().clone();
         let services = AllServices::new(hub.clone(), ai.clone(), kinds, places, &config);
         let (tasks, previews) = (services.tasks().clone(), services.previews().clone());
+        let services = Arc::new(services);
         let sessions = Arc::new(Shared {
             hub,
-            services: Arc::new(services),
+            services: services.clone(),
             limits: config.limits.clone(),
             heartbeat: config.heartbeat.clone(),
             dedup: config.dedup.clone(),
@@ -143,6 +145,7 @@ impl Server {
             gate,
             sessions,
             bus,
+            services,
             ai,
             tasks,
             previews,

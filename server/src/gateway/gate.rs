@@ -16,6 +16,7 @@ use super::jwt::{Verifier, VerifierError};
 use super::limits::{AttemptLimiter, ConnectionPermit, Places};
 use super::origin::OriginPolicy;
 use super::refusal::Refusal;
+use super::service_token::ServiceToken;
 use super::subprotocol::Offered;
 use super::ticket::Tickets;
 use crate::config::{Config, ConfigError};
@@ -32,6 +33,7 @@ pub struct Gate {
     proxies: TrustedProxies,
     attempts: AttemptLimiter,
     places: Places,
+    service_token: Option<ServiceToken>,
     anonymous: bool,
     drain_retry_ms: AtomicU64,
 }
@@ -91,6 +93,7 @@ impl Gate {
             proxies: TrustedProxies::new(&config.trusted_proxies)?,
             attempts: AttemptLimiter::new(&config.limits),
             places: Places::new(&config.limits),
+            service_token: ServiceToken::new(&config.emit)?,
             anonymous: config.anonymous_allowed(),
             drain_retry_ms: AtomicU64::new(OPEN),
         })
@@ -163,6 +166,11 @@ impl Gate {
     /// The places that are taken and free.
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// What another service proves itself with; `None` if there is none.
+    pub fn service_token(&self) -> Option<&ServiceToken> {
+        self.service_token.as_ref()
     }
 
     fn admit_offer(

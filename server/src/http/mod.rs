@@ -1,6 +1,7 @@
 //! What the server answers over HTTP, upgrades to WebSocket included.
 
 pub mod auth;
+mod emit;
 mod health;
 mod preview;
 mod upgrade;
@@ -18,6 +19,7 @@ use crate::server::Parts;
 /// All routes.
 pub(crate) fn router(parts: Arc<Parts>) -> Router {
     let auth = auth::router(parts.gate.clone(), &parts.config);
+    let emit = emit::router(&parts);
     let socketio = match parts.config.socketio.enabled {
         true => crate::socketio::router(&parts),
         false => Router::new(),
@@ -32,6 +34,7 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed { allowed: "GET" })
         .with_state(parts)
         .merge(auth)
+        .merge(emit)
         .merge(socketio)
         .fallback(async || {
             Refusal::NotFound(

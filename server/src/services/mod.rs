@@ -4,7 +4,9 @@
 
 pub mod ai;
 mod chat;
+pub(crate) mod emit;
 pub mod generation;
+mod monitor;
 mod notifications;
 mod payload;
 mod presence;
@@ -14,7 +16,7 @@ mod state_room;
 pub mod tasks;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -35,7 +37,7 @@ use tasks::{Kind, Tasks};
 
 /// For whoever asked for another one.
 const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, generation.start, \
-                       generation.cancel, generation.retry, notifications.read, \
+                       generation.cancel, generation.retry, get_stats, log_event, notifications.read, \
                        notifications.send, rooms.history, tasks.start, tasks.list, tasks.get, \
                        tasks.cancel, tasks.retry";
 
@@ -50,6 +52,7 @@ pub struct AllServices {
     previews: Arc<PreviewStore>,
     rights: Rights,
     places: Places,
+    started: Instant,
 }
 
 impl AllServices {
@@ -77,12 +80,33 @@ impl AllServices {
             tasks: tasks.clone(),
             generation: generation.clone(),
         };
-        Self { hub, ai, presence, notifications, tasks, generation, previews, rights, places }
+        let started = Instant::now();
+        Self {
+            hub,
+            ai,
+            presence,
+            notifications,
+            tasks,
+            generation,
+            previews,
+            rights,
+            places,
+            started,
+        }
     }
 
     /// The process manager.
     pub(crate) fn tasks(&self) -> &Arc<Tasks> {
         &self.tasks
+    }
+
+    /// Sends an event of another service of the operator's.
+    pub(crate) async fn emit(
+        &self,
+        emission: emit::Emission,
+        now_ms: u64,
+    ) -> Result<Box<RawValue>, Refusal> {
+        emit::emit(&self.hub, &self.notifications, emission, now_ms).await
     }
 
     /// The pages of generations.
@@ -128,6 +152,8 @@ impl Services for AllServices {
             "rooms.history" => {
                 rooms::history(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }
+            "get_stats" => ready(monitor::stats(&self.hub, &self.places, self.started)).boxed(),
+            "log_event" => ready(monitor::log_event(caller, data)).boxed(),
             "notifications.read" => self.notifications.read(caller, data, now_ms).boxed(),
             "notifications.send" => self.notifications.send(caller, data, now_ms).boxed(),
             "generation.start" => generation::start(&self.generation, caller, data).boxed(),

@@ -24,7 +24,7 @@ use crate::gateway::Identity;
 use crate::gateway::limits::CommandLimiter;
 use crate::gateway::refusal::Refusal;
 use crate::hub::{Hub, Membership, Outbound};
-pub(crate) use commands::check_room;
+pub(crate) use commands::{check_kind, check_room, reply_to};
 use liveness::Liveness;
 pub use stock::StockEvent;
 pub(crate) use typed::read_data;

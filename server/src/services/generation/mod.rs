@@ -18,6 +18,7 @@ pub(super) use kind::GenerationKind;
 pub use offline::OfflineGenerator;
 pub use preview::{Full, PreviewStore};
 pub(crate) use sessions::ROOM_PREFIX;
+pub(super) use sessions::check_id;
 
 use std::sync::Arc;
 
