@@ -27,6 +27,7 @@ mod conversation;
 pub mod gateway;
 pub mod http;
 pub mod hub;
+mod listener;
 mod server;
 pub mod services;
 pub mod session;

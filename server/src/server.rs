@@ -16,6 +16,7 @@ use crate::config::{AiConfig, Config, ConfigError};
 use crate::conversation::GOODBYE;
 use crate::gateway::{Gate, GateError};
 use crate::hub::Hub;
+use crate::listener::{Impatient, Peer};
 use crate::services::AllServices;
 use crate::services::ai::{
     AiService, AnthropicProvider, CorpusError, OfflineProvider, OpenAiProvider, ProviderRegistry,
@@ -160,8 +161,9 @@ impl Server {
         let housekeeping = tokio::spawn(keep_house(parts.clone()));
         let app = crate::http::router(parts.clone());
         let mut closing = parts.phase.subscribe();
+        let listener = Impatient::new(listener, patience(&parts.config));
         let served = async move {
-            let service = app.into_make_service_with_connect_info::<SocketAddr>();
+            let service = app.into_make_service_with_connect_info::<Peer>();
             let serve = axum::serve(listener, service).with_graceful_shutdown(async move {
                 let _ = closing.wait_for(|phase| *phase == Phase::Closing).await;
             });
@@ -242,6 +244,14 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// How long a peer may take nothing: as long as any may be silent.
+fn patience(config: &Config) -> Duration {
+    let Config { heartbeat, socketio, .. } = config;
+    let native = heartbeat.interval_ms.saturating_add(heartbeat.timeout_ms);
+    let socketio = socketio.ping_interval_ms.saturating_add(socketio.ping_timeout_ms);
+    Duration::from_millis(native.max(socketio))
 }
 
 /// The built-in provider, and the one that was chosen: any other would ask for a key in vain.

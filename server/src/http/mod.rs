@@ -9,11 +9,14 @@ mod upgrade;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::middleware::map_request;
 use axum::routing::get;
 
 pub(crate) use health::recorder;
 
 use crate::gateway::Refusal;
+use crate::listener::Peer;
 use crate::server::Parts;
 
 /// All routes.
@@ -36,10 +39,20 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
         .merge(auth)
         .merge(emit)
         .merge(socketio)
+        .layer(map_request(told_peer))
         .fallback(async || {
             Refusal::NotFound(
                 "there is nothing here; WebSockets are at /ws/ai/chat and /ws/notifications, Socket.IO \
                  at /socket.io and /ws/socket.io".into(),
             )
         })
+}
+
+/// Says who asks in the way that handlers and layers look for it.
+async fn told_peer(mut request: Request) -> Request {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    if let Some(ConnectInfo(Peer(address))) = peer.copied() {
+        request.extensions_mut().insert(ConnectInfo(address));
+    }
+    request
 }
