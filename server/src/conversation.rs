@@ -3,6 +3,7 @@
 //! How messages come and go is the transport's affair: a stream of them comes in, and what the
 //! session says waits in its [`Outbound`] queue for whoever writes it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ impl Outlet {
     /// Has the session read on in the logs if there is room for it now. To be called after every
     /// message that left.
     pub(crate) fn left(&self) {
+        self.out.left();
         if self.out.can_catch_up() {
             self.behind.notify_one();
         }
@@ -147,6 +149,12 @@ impl Conversation {
                 return Some(refusal);
             }
         }
+    }
+
+    /// The connection broke, and its client may come back. `unsent` are the first events, by
+    /// subscription, that left the queue and got no further.
+    pub(crate) fn went_away(&self, unsent: &BTreeMap<u32, u64>) {
+        self.session.went_away(unsent, self.clock.now_ms());
     }
 
     /// Says why it ends, and ends it.

@@ -24,7 +24,7 @@ use crate::services::ai::{
 };
 use crate::services::generation::PreviewStore;
 use crate::services::tasks::{AnswerKind, Kind, Tasks};
-use crate::session::Shared;
+use crate::session::{AwayPlaces, Shared};
 use crate::time::unix_ms;
 
 /// Why a server can't start.
@@ -135,6 +135,7 @@ impl Server {
             limits: config.limits.clone(),
             heartbeat: config.heartbeat.clone(),
             dedup: config.dedup.clone(),
+            away: AwayPlaces::new(config.socketio.away_ms),
         });
         let listener = TcpListener::bind(config.listen)
             .await
@@ -286,6 +287,7 @@ async fn keep_house(parts: Arc<Parts>) {
             parts.bus.sweep(now_ms);
             parts.gate.clean();
             parts.tasks.sweep(now_ms);
+            parts.sessions.away.sweep(now_ms);
         }
         round = round.wrapping_add(1);
     }

@@ -64,7 +64,7 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, outlet: Outlet) {
             let message = match message {
                 Outgoing::Text(text) => Message::Text(text.into()),
                 Outgoing::Binary(bytes) => Message::Binary(bytes),
-                Outgoing::Event(event) => match &event.binary {
+                Outgoing::Event { event, .. } => match &event.binary {
                     Some(bytes) => Message::Binary(bytes.clone()),
                     None => Message::Text((&*event.json).into()),
                 },

@@ -20,6 +20,9 @@ pub struct SocketIoConfig {
     pub connect_timeout_ms: u64,
     /// How long the change from polling to WebSocket may take, in ms. Default 10,000.
     pub upgrade_timeout_ms: u64,
+    /// For how long it is known where a client stood whose connection broke, in ms: it goes on there
+    /// when it comes back under its session id. 0 turns it off. Default 120,000.
+    pub away_ms: u64,
     /// The largest WebSocket message or body of a POST, in bytes; a body may hold several packets,
     /// and binary ones as base64. Default 2,097,152.
     pub max_payload_bytes: usize,
@@ -44,6 +47,7 @@ impl Default for SocketIoConfig {
             ping_timeout_ms: 20_000,
             connect_timeout_ms: 45_000,
             upgrade_timeout_ms: 10_000,
+            away_ms: 120_000,
             max_payload_bytes: 2 << 20,
         }
     }

@@ -19,7 +19,14 @@ pub enum Outgoing {
     /// A binary message.
     Binary(Bytes),
     /// An event that leaves alone, where no batches are written.
-    Event(Arc<StoredEvent>),
+    Event {
+        /// The room that it is of, by the connection's number.
+        subscription: u32,
+        /// Its place in the log; 0 if it is in none.
+        offset: u64,
+        /// The event.
+        event: Arc<StoredEvent>,
+    },
     /// A ping of the WebSocket layer.
     Ping,
 }
@@ -50,6 +57,8 @@ struct Queue {
     /// The size of the last event that didn't fit.
     refused: usize,
     closing: Option<(u16, &'static str)>,
+    /// The event that was taken and has not left yet, where they leave one by one.
+    in_hand: Option<(u32, u64)>,
 }
 
 /// Called when there is something to send or to read from a log; must not block.
@@ -147,6 +156,22 @@ impl Outbound {
         queue.behind && (queue.items.is_empty() || enough)
     }
 
+    /// Whoever took a message has sent it.
+    pub fn left(&self) {
+        self.lock().in_hand = None;
+    }
+
+    /// The offset of the first event of a subscription that has not left.
+    pub(super) fn first_waiting(&self, wanted: u32) -> Option<u64> {
+        let queue = self.lock();
+        let waiting = queue.items.iter().filter_map(|item| match item {
+            Item::Event { subscription, offset, .. } => Some((*subscription, *offset)),
+            _ => None,
+        });
+        let mut events = queue.in_hand.into_iter().chain(waiting);
+        events.find(|(of, offset)| *of == wanted && *offset > 0).map(|(_, offset)| offset)
+    }
+
     /// Whether so much waits that no more commands should be read.
     pub fn is_clogged(&self) -> bool {
         self.lock().bytes > self.max_bytes.saturating_mul(2)
@@ -163,7 +188,10 @@ impl Outbound {
         if self.plain {
             let item = Self::pop(&mut queue)?;
             return Some(match item {
-                Item::Event { event, .. } => Outgoing::Event(event),
+                Item::Event { subscription, offset, event } => {
+                    queue.in_hand = (offset > 0).then_some((subscription, offset));
+                    Outgoing::Event { subscription, offset, event }
+                }
                 Item::Frame(text) => Outgoing::Text(text),
                 Item::Ping => Outgoing::Ping,
             });

@@ -3,6 +3,7 @@
 //! A session is as free of I/O as can be: it is told messages and the time, and answers through
 //! its [`Outbound`] queue. The gateway runs it over a socket, the simulation over a model of one.
 
+mod away;
 mod commands;
 mod liveness;
 mod plain;
@@ -24,6 +25,7 @@ use crate::gateway::Identity;
 use crate::gateway::limits::CommandLimiter;
 use crate::gateway::refusal::Refusal;
 use crate::hub::{Hub, Membership, Outbound};
+pub use away::AwayPlaces;
 pub(crate) use commands::{check_kind, check_room, reply_to};
 use liveness::Liveness;
 pub use stock::StockEvent;
@@ -91,6 +93,8 @@ pub struct Shared {
     pub heartbeat: HeartbeatConfig,
     /// How publishes are remembered.
     pub dedup: DedupConfig,
+    /// Where stock clients stood when their connections broke.
+    pub away: AwayPlaces,
 }
 
 /// What a connection speaks.
@@ -256,6 +260,20 @@ impl Session {
         if self.dialect == Dialect::V1 {
             let goaway = Goaway { reason: reason.into(), reconnect_after_ms };
             self.out.frame(encode_frame("goaway", None, Some(&goaway)));
+        }
+    }
+
+    /// The connection broke: notes where it stood, for when the client comes back. `unsent` are the
+    /// first events, by subscription, that left the queue and got no further.
+    pub fn went_away(&self, unsent: &BTreeMap<u32, u64>, now_ms: u64) {
+        for (subscription, stay) in &self.memberships {
+            let handed_on = self.shared.hub.handed_on(&stay.membership, &self.out);
+            if let Some((epoch, offset)) = handed_on {
+                let first = unsent.get(subscription).copied().unwrap_or(u64::MAX);
+                let place = (epoch, offset.min(first - 1));
+                let room = stay.membership.room().room();
+                self.shared.away.keep(&self.caller, room, place, now_ms);
+            }
         }
     }
 

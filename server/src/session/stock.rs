@@ -102,8 +102,9 @@ impl Session {
     async fn stock_join(&mut self, join: Join, now_ms: u64) -> Result<Box<RawValue>, Refusal> {
         if self.stay_in(&join.room).is_none() {
             self.check_join(&join.room, now_ms).await?;
+            let away = self.shared.away.take(&self.caller, &join.room, now_ms);
             let begin = match join.history {
-                0 => Begin::Tip,
+                0 => away.unwrap_or(Begin::Tip),
                 most => Begin::History(most),
             };
             self.numbered += 1;

@@ -132,7 +132,8 @@ impl Connection {
         lock(&self.permit).take();
     }
 
-    fn is_gone(&self) -> bool {
+    /// Whether the connection has ended.
+    pub(super) fn is_gone(&self) -> bool {
         *self.gone.borrow()
     }
 }

@@ -4,12 +4,12 @@
 //! that reads slowly would be taken for dead. So some places of it are kept free. Nor does it say
 //! what has left: a packet has when nobody but this holds its text.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use engineioxide::Socket;
+use engineioxide::{Socket, Str};
 use socketioxide_core::Value;
 
 use super::connection::Connection;
@@ -27,9 +27,19 @@ const BYTES: usize = 256 * 1024;
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(64);
 
-/// The texts that were handed over, the oldest first.
+/// What was handed over, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Pipe(Mutex<VecDeque<Bytes>>);
+pub(super) struct Pipe(Mutex<VecDeque<Waiting>>);
+
+#[derive(Debug)]
+struct Waiting {
+    text: Bytes,
+    place: Option<Place>,
+}
+
+/// The event that a packet is: the namespace of its client, the subscription and the offset.
+#[derive(Debug)]
+pub(super) struct Place(pub(super) Str, pub(super) u32, pub(super) u64);
 
 /// The connection is gone.
 #[derive(Debug)]
@@ -41,22 +51,39 @@ impl Pipe {
         self.waiting().is_empty()
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+    /// The first events, by subscription, of the client in a namespace that have not left.
+    pub(super) fn unsent(&self, ns: &Str) -> BTreeMap<u32, u64> {
+        let waiting = self.waiting();
+        let mut unsent = BTreeMap::new();
+        for Place(of, subscription, offset) in waiting.iter().filter_map(|w| w.place.as_ref()) {
+            if of.as_str() == ns.as_str() {
+                unsent.entry(*subscription).or_insert(*offset);
+            }
+        }
+        unsent
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while waiting.front().is_some_and(Bytes::is_unique) {
+        while waiting.front().is_some_and(|first| first.text.is_unique()) {
             waiting.pop_front();
         }
         waiting
     }
 }
 
-/// Hands a packet over as soon as there is room for it.
-pub(super) async fn send(socket: &Socket<Connection>, mut packet: Value) -> Result<(), Gone> {
+/// Hands a packet over as soon as there is room for it. `place` is given for a room's event.
+pub(super) async fn send(
+    socket: &Socket<Connection>,
+    packet: Value,
+    place: Option<Place>,
+) -> Result<(), Gone> {
     let mut wait = FIRST_LOOK;
+    let mut unsent = (packet, place);
     loop {
-        packet = match try_send(socket, packet)? {
+        unsent = match try_send(socket, unsent)? {
             None => return Ok(()),
-            Some(packet) => packet,
+            Some(unsent) => unsent,
         };
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LAST_LOOK);
@@ -73,21 +100,24 @@ pub(super) async fn drained(socket: &Socket<Connection>) {
 }
 
 /// The packet comes back where there is no room for it.
-fn try_send(socket: &Socket<Connection>, packet: Value) -> Result<Option<Value>, Gone> {
+fn try_send(
+    socket: &Socket<Connection>,
+    (packet, place): (Value, Option<Place>),
+) -> Result<Option<(Value, Option<Place>)>, Gone> {
     if socket.is_closed() {
         return Err(Gone);
     }
     let Value::Str(text, attachments) = packet else { return Ok(None) };
     let mut waiting = socket.data.pipe.waiting();
-    let bytes: usize = waiting.iter().map(Bytes::len).sum();
+    let bytes: usize = waiting.iter().map(|waiting| waiting.text.len()).sum();
     let fits =
         waiting.is_empty() || (waiting.len() < PLACES - KEPT_FREE && bytes + text.len() <= BYTES);
-    let place = if fits { socket.reserve().ok() } else { None };
-    let Some(place) = place else { return Ok(Some(Value::Str(text, attachments))) };
-    waiting.push_back(text.clone().into());
+    let free = if fits { socket.reserve().ok() } else { None };
+    let Some(free) = free else { return Ok(Some((Value::Str(text, attachments), place))) };
+    waiting.push_back(Waiting { text: text.clone().into(), place });
     match attachments {
-        None => place.emit(text),
-        Some(attachments) => place.emit_many(text, attachments),
+        None => free.emit(text),
+        Some(attachments) => free.emit_many(text, attachments),
     }
     Ok(None)
 }

@@ -9,6 +9,7 @@ use socketioxide_core::Value;
 use staywire::wire::encode_frame;
 
 use super::connection::Connection;
+use super::pipe::Place;
 use super::{connect, packets, pipe};
 use crate::conversation::{Conversation, GOODBYE, Incoming, Outlet};
 use crate::gateway::Refusal;
@@ -29,7 +30,7 @@ pub(super) async fn run(
         Ok((conversation, spelling)) => carry(conversation, spelling, &socket, &ns, arriving).await,
         Err(refusal) => {
             metrics::counter!("staywire_refusals_total", "code" => refusal.code()).increment(1);
-            let _ = pipe::send(&socket, packets::connect_error(&ns, &refusal)).await;
+            let _ = pipe::send(&socket, packets::connect_error(&ns, &refusal), None).await;
             End::Here
         }
     };
@@ -76,10 +77,10 @@ async fn begin(
         socket.data.speaks_our_own(ns);
     }
     // Where this can't be sent, the conversation ends as soon as it has begun.
-    let _ = pipe::send(socket, packets::connected(ns, &sid)).await;
+    let _ = pipe::send(socket, packets::connected(ns, &sid), None).await;
     if spelling == Spelling::Carried {
         let accepted = packets::carried_text(ns, &encode_frame::<()>("accepted", None, None));
-        let _ = pipe::send(socket, accepted).await;
+        let _ = pipe::send(socket, accepted, None).await;
     }
     Ok((conversation, spelling))
 }
@@ -107,7 +108,14 @@ async fn carry(
         },
         _ = &mut writer => End::Here,
     };
-    writer.abort();
+    if !writer.is_finished() {
+        writer.abort();
+        let _ = writer.await;
+    }
+    // One that left by itself is not expected back.
+    if ended == End::Everywhere || socket.data.is_gone() || socket.is_closed() {
+        conversation.went_away(&socket.data.pipe.unsent(ns));
+    }
     ended
 }
 
@@ -116,9 +124,15 @@ async fn write(socket: Arc<Socket<Connection>>, ns: Str, outlet: Outlet, spellin
     let out = &outlet.out;
     loop {
         while let Some(message) = out.take() {
+            let place = match &message {
+                Outgoing::Event { subscription, offset, .. } if *offset > 0 => {
+                    Some(Place(ns.clone(), *subscription, *offset))
+                }
+                _ => None,
+            };
             if let Some(packet) = spell(&ns, message, spelling) {
                 metrics::counter!("staywire_frames_sent_total").increment(1);
-                if pipe::send(&socket, packet).await.is_err() {
+                if pipe::send(&socket, packet, place).await.is_err() {
                     return;
                 }
             }
@@ -128,8 +142,8 @@ async fn write(socket: Arc<Socket<Connection>>, ns: Str, outlet: Outlet, spellin
             if spelling == Spelling::Carried {
                 let close = serde_json::json!({ "code": code, "reason": reason });
                 let close = encode_frame("close", None, Some(&close));
-                let _ = pipe::send(&socket, packets::carried_text(&ns, &close)).await;
-                let _ = pipe::send(&socket, packets::disconnect(&ns)).await;
+                let _ = pipe::send(&socket, packets::carried_text(&ns, &close), None).await;
+                let _ = pipe::send(&socket, packets::disconnect(&ns), None).await;
             }
             return pipe::drained(&socket).await;
         }
@@ -147,11 +161,13 @@ fn spell(ns: &Str, message: Outgoing, spelling: Spelling) -> Option<Value> {
         (Outgoing::Text(json), Spelling::Carried) => Some(packets::carried_text(ns, &json)),
         (Outgoing::Binary(bytes), Spelling::Carried) => Some(packets::carried_binary(ns, bytes)),
         (Outgoing::Text(json), Spelling::Stock) => packets::stock(ns, &json, None),
-        (Outgoing::Event(event), Spelling::Stock) => {
+        (Outgoing::Event { event, .. }, Spelling::Stock) => {
             packets::stock(ns, &event.json, event.binary.as_ref())
         }
         // Engine.IO has pings of its own.
         (Outgoing::Ping, _) => None,
-        (Outgoing::Binary(_), Spelling::Stock) | (Outgoing::Event(_), Spelling::Carried) => None,
+        (Outgoing::Binary(_), Spelling::Stock) | (Outgoing::Event { .. }, Spelling::Carried) => {
+            None
+        }
     }
 }
