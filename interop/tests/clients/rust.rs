@@ -17,6 +17,7 @@ fn connect(
     let (sender, events) = channel();
     let client = ClientBuilder::new(server.url("/"))
         .namespace("/ws")
+        .reconnect(false)
         .transport_type(transport)
         .auth(auth)
         .on_any(move |event, payload, _| {

@@ -57,6 +57,7 @@ pub(super) enum Handed {
 impl Connection {
     /// Keeps the connection's place until it is gone.
     pub(super) fn keep(&self, permit: ConnectionPermit) {
+        metrics::gauge!("staywire_socketio_connections").increment(1.0);
         lock(&self.permit).replace(permit);
     }
 
@@ -129,7 +130,9 @@ impl Connection {
     pub(super) fn end(&self) {
         self.gone.send_replace(true);
         lock(&self.namespaces).clear();
-        lock(&self.permit).take();
+        if lock(&self.permit).take().is_some() {
+            metrics::gauge!("staywire_socketio_connections").decrement(1.0);
+        }
     }
 
     /// Whether the connection has ended.

@@ -13,6 +13,9 @@ use axum::response::Response;
 use engineioxide::TransportType;
 use engineioxide::config::EngineIoConfig;
 use engineioxide::service::EngineIoService;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::engine::{Engine, Place};
@@ -24,6 +27,9 @@ use crate::server::Parts;
 
 /// The path of Socket.IO's clients, and the one under which the documents mount their server.
 const PATHS: [&str; 2] = ["/socket.io", "/ws/socket.io"];
+
+/// The smallest answer to a poll that is compressed, in bytes.
+const COMPRESSED_BYTES: u64 = 1_024;
 
 /// How long a browser may remember that it is allowed to ask.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(600);
@@ -38,7 +44,10 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router {
         routes =
             routes.route_service(path, service.clone()).route_service(&format!("{path}/"), service);
     }
-    routes.layer(from_fn_with_state(parts.gate.clone(), guard)).layer(cors(parts.gate.clone()))
+    routes
+        .layer(compression())
+        .layer(from_fn_with_state(parts.gate.clone(), guard))
+        .layer(cors(parts.gate.clone()))
 }
 
 fn config(parts: &Parts, path: &'static str) -> EngineIoConfig {
@@ -97,6 +106,13 @@ fn admit(gate: &Gate, request: &mut Request) -> Result<(), Refusal> {
 fn is_of_a_connection(request: &Request) -> bool {
     let query = request.uri().query().unwrap_or_default();
     query.split('&').any(|pair| pair.starts_with("sid="))
+}
+
+/// Answers to a poll, for who can read them compressed. A WebSocket goes as it is.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(COMPRESSED_BYTES))
 }
 
 fn cors(gate: Arc<Gate>) -> CorsLayer {
