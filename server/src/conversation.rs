@@ -169,10 +169,7 @@ impl Conversation {
             Incoming::Text(text) => self.session.handle_text(&text, now_ms).await,
             Incoming::Binary(bytes) => self.session.handle_binary(&bytes, now_ms).await,
             Incoming::Event(event) => self.session.handle_event(event, now_ms).await,
-            Incoming::Heard => {
-                self.session.handle_heard(now_ms);
-                Ok(())
-            }
+            Incoming::Heard => self.session.handle_heard(now_ms),
         }
     }
 

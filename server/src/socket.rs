@@ -46,14 +46,22 @@ fn read(
         Ok(Message::Text(text)) => Some(Ok(Incoming::Text(text))),
         Ok(Message::Binary(bytes)) => Some(Ok(Incoming::Binary(bytes))),
         Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => Some(Ok(Incoming::Heard)),
-        // A frame over the limit ends the stream with an error that names it.
-        Err(error) => {
-            let text = error.to_string();
-            tracing::debug!(error = %text, "a connection broke");
-            let too_large = Refusal::TooLarge { what: "the frame", limit_bytes };
-            text.contains("too long").then_some(Err(too_large))
-        }
+        Err(error) => broken(&error, limit_bytes).map(Err),
     }
+}
+
+/// What to say to a peer whose stream can't be read on; nothing if it is just gone.
+fn broken(error: &axum::Error, limit_bytes: usize) -> Option<Refusal> {
+    // The text, since the error's type belongs to a crate behind axum, of a version of its own.
+    let text = error.to_string();
+    tracing::debug!(error = %text, "a connection broke");
+    if text.contains("too long") {
+        return Some(Refusal::TooLarge { what: "the frame", limit_bytes });
+    }
+    let is_gone = text.contains("without closing handshake");
+    let breaks_rules = text.contains("protocol error") || text.contains("UTF-8");
+    (breaks_rules && !is_gone)
+        .then(|| Refusal::BadRequest(format!("this is no WebSocket message: {text}")))
 }
 
 /// Sends what is queued, a whole frame at a time, until told to close or the socket breaks.

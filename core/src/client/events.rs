@@ -26,10 +26,13 @@ pub enum ClientEvent {
 }
 
 impl ClientEvent {
+    /// Bytes that it keeps alive, for bounds on queues.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Event(event) => event.size(),
-            _ => 0,
+            Self::Gap(_) => 0,
+            Self::Unreadable(error) => error.size(),
+            Self::ServerError(refusal) => refusal.code.len() + refusal.message.len(),
         }
     }
 }

@@ -98,8 +98,18 @@ impl Event {
     pub fn payload(&self) -> Result<Payload<'_>, EventError> {
         match &self.binary {
             Some(bytes) => Ok(Payload::Binary(bytes)),
-            None => Ok(Payload::Json(self.envelope()?.data.map_or("null", RawValue::get))),
+            None => Ok(self.parts()?.1),
         }
+    }
+
+    /// The type, and the data as it came.
+    pub(crate) fn parts(&self) -> Result<(Cow<'_, str>, Payload<'_>), EventError> {
+        let Envelope { kind, data } = self.envelope()?;
+        let payload = match &self.binary {
+            Some(bytes) => Payload::Binary(bytes),
+            None => Payload::Json(data.map_or("null", RawValue::get)),
+        };
+        Ok((kind, payload))
     }
 
     /// The whole event as JSON text, unknown fields included; for a binary event, its header.
