@@ -1,25 +1,24 @@
 //! One Engine.IO connection: the namespaces that its client is in, its place, and its end.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use engineioxide::socket::DisconnectReason;
 use engineioxide::{Socket, Str};
-use futures_util::Stream;
-use futures_util::stream::poll_fn;
+use socketioxide_core::packet::PacketData;
 use socketioxide_core::parser::ParserState;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::pipe::Pipe;
-use crate::conversation::{GOODBYE, Incoming};
-use crate::gateway::Refusal;
+use crate::conversation::GOODBYE;
 use crate::gateway::limits::ConnectionPermit;
 use crate::server::{Parts, Phase};
 
-/// Messages that may wait for one client's session, and their bytes in frames of the largest size.
-const MESSAGES: usize = 16 * 1024;
+/// Packets that may wait for one client's session, and their bytes in frames of the largest size.
+const PACKETS: usize = 16 * 1024;
 const FRAMES: usize = 2;
 
 /// What is known of a connection besides its transport.
@@ -31,6 +30,7 @@ pub(super) struct Connection {
     namespaces: Mutex<HashMap<Str, Namespace>>,
     /// CONNECT packets so far.
     connects: AtomicU32,
+    stays: AtomicU32,
     /// How many namespaces the client is in.
     inhabited: watch::Sender<usize>,
     gone: watch::Sender<bool>,
@@ -39,12 +39,33 @@ pub(super) struct Connection {
 /// A namespace that a client is in, or is about to be.
 #[derive(Debug)]
 struct Namespace {
-    messages: mpsc::Sender<(Result<Incoming, Refusal>, OwnedSemaphorePermit)>,
+    /// Tells this stay from an earlier one.
+    stay: u32,
+    packets: mpsc::Sender<(PacketData, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
-    carried: Arc<AtomicBool>,
+    /// All of that room.
+    most: usize,
 }
 
-/// Whether a message could be handed on.
+/// A stay in a namespace, for whoever runs the client's session.
+pub(super) struct Stay {
+    number: u32,
+    packets: mpsc::Receiver<(PacketData, OwnedSemaphorePermit)>,
+}
+
+impl Stay {
+    /// Tells this stay from others in the same namespace.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The next packet; `None` once the client has left.
+    pub(super) fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Option<PacketData>> {
+        self.packets.poll_recv(cx).map(|next| next.map(|(packet, _room)| packet))
+    }
+}
+
+/// Whether a packet could be handed on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Handed {
     On,
@@ -66,60 +87,42 @@ impl Connection {
         self.connects.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Enters a namespace, and returns what will arrive in it; `None` if the client is in it already.
-    pub(super) fn enter(
-        &self,
-        ns: &Str,
-        max_frame_bytes: usize,
-    ) -> Option<impl Stream<Item = Result<Incoming, Refusal>> + Unpin + use<>> {
+    /// Enters a namespace; `None` if the client is in it already.
+    pub(super) fn enter(&self, ns: &Str, max_frame_bytes: usize) -> Option<Stay> {
         let mut namespaces = lock(&self.namespaces);
         if namespaces.contains_key(ns) || self.is_gone() {
             return None;
         }
-        let (messages, mut arriving) = mpsc::channel(MESSAGES);
-        let room = Arc::new(Semaphore::new(max_frame_bytes.saturating_mul(FRAMES)));
-        namespaces.insert(ns.clone(), Namespace { messages, room, carried: Arc::default() });
+        let number = self.stays.fetch_add(1, Ordering::Relaxed);
+        let (sender, packets) = mpsc::channel(PACKETS);
+        let most = max_frame_bytes.saturating_mul(FRAMES).min(u32::MAX as usize);
+        let room = Arc::new(Semaphore::new(most));
+        namespaces.insert(ns.clone(), Namespace { stay: number, packets: sender, room, most });
         self.inhabited.send_replace(namespaces.len());
-        Some(poll_fn(move |cx| {
-            arriving.poll_recv(cx).map(|next| next.map(|(message, _room)| message))
-        }))
+        Some(Stay { number, packets })
     }
 
-    /// Leaves a namespace: nothing arrives there any more.
-    pub(super) fn leave(&self, ns: &Str) {
+    /// Leaves a namespace: nothing arrives there any more. Does nothing if `stay` is given and has
+    /// ended: the client may be there anew.
+    pub(super) fn leave(&self, ns: &Str, stay: Option<u32>) {
         let mut namespaces = lock(&self.namespaces);
-        namespaces.remove(ns);
-        self.inhabited.send_replace(namespaces.len());
-    }
-
-    /// In this namespace our own protocol is spoken from now on.
-    pub(super) fn speaks_our_own(&self, ns: &Str) {
-        if let Some(namespace) = lock(&self.namespaces).get(ns) {
-            namespace.carried.store(true, Ordering::Relaxed);
+        let is_meant = |namespace: &Namespace| stay.is_none_or(|stay| stay == namespace.stay);
+        if namespaces.get(ns).is_some_and(is_meant) {
+            namespaces.remove(ns);
+            self.inhabited.send_replace(namespaces.len());
         }
     }
 
-    /// Whether our own protocol is spoken in a namespace; `None` if the client is not in it.
-    pub(super) fn is_carried(&self, ns: &Str) -> Option<bool> {
-        let namespaces = lock(&self.namespaces);
-        namespaces.get(ns).map(|namespace| namespace.carried.load(Ordering::Relaxed))
-    }
-
-    /// Hands a message of `bytes` bytes to whoever runs the session of that namespace, or the refusal
-    /// that ends it.
-    pub(super) fn hand_on(
-        &self,
-        ns: &Str,
-        message: Result<Incoming, Refusal>,
-        bytes: usize,
-    ) -> Handed {
+    /// Hands a packet of `bytes` bytes to whoever runs the session of that namespace.
+    pub(super) fn hand_on(&self, ns: &Str, packet: PacketData, bytes: usize) -> Handed {
         let namespaces = lock(&self.namespaces);
         let Some(namespace) = namespaces.get(ns) else { return Handed::Nowhere };
-        let bytes = u32::try_from(bytes.max(1)).unwrap_or(u32::MAX);
+        // One that is larger than all that may wait is refused by who reads it.
+        let bytes = u32::try_from(bytes.clamp(1, namespace.most)).unwrap_or(u32::MAX);
         let Ok(room) = namespace.room.clone().try_acquire_many_owned(bytes) else {
             return Handed::TooMuch;
         };
-        match namespace.messages.try_send((message, room)) {
+        match namespace.packets.try_send((packet, room)) {
             Ok(()) => Handed::On,
             Err(mpsc::error::TrySendError::Full(_)) => Handed::TooMuch,
             Err(mpsc::error::TrySendError::Closed(_)) => Handed::Nowhere,

@@ -58,7 +58,7 @@ impl Engine {
         };
         match inner {
             PacketData::Connect(auth) => self.connect(socket, ns, auth),
-            PacketData::Disconnect => socket.data.leave(&ns),
+            PacketData::Disconnect => socket.data.leave(&ns, None),
             inner => self.hand_on(socket, &ns, inner),
         }
     }
@@ -85,32 +85,18 @@ impl Engine {
         }
         let max_frame_bytes = self.parts.config.limits.max_frame_bytes;
         match socket.data.enter(&ns, max_frame_bytes) {
-            Some(arriving) => {
-                tokio::spawn(socket::run(self.parts.clone(), socket.clone(), ns, auth, arriving));
+            Some(stay) => {
+                tokio::spawn(socket::run(self.parts.clone(), socket.clone(), ns, auth, stay));
             }
             None => tracing::debug!("a second CONNECT in one namespace is passed over"),
         }
     }
 
     fn hand_on(&self, socket: &Arc<Socket<Connection>>, ns: &Str, packet: PacketData) {
-        let Some(carried) = socket.data.is_carried(ns) else { return };
-        let bytes = match &packet {
-            PacketData::Event(value, _) | PacketData::BinaryEvent(value, _) => value.len(),
-            _ => 0,
-        };
-        let limit_bytes = self.parts.config.limits.max_frame_bytes;
-        let message = match packets::read(packet, carried) {
-            _ if bytes > limit_bytes => Err(Refusal::TooLarge { what: "the event", limit_bytes }),
-            Ok(None) => return,
-            Ok(Some(message)) => Ok(message),
-            Err(refusal) => Err(refusal),
-        };
-        match socket.data.hand_on(ns, message, bytes) {
-            Handed::On | Handed::Nowhere => {}
-            Handed::TooMuch => {
-                tracing::debug!("a client sends more than is read of it");
-                socket.close(DisconnectReason::TransportClose);
-            }
+        let bytes = packets::size(&packet);
+        if socket.data.hand_on(ns, packet, bytes) == Handed::TooMuch {
+            tracing::debug!("a client sends more than is read of it");
+            socket.close(DisconnectReason::TransportClose);
         }
     }
 }

@@ -69,12 +69,12 @@ pub(super) fn disconnect(ns: &Str) -> Value {
 
 /// A frame of our own protocol: a message of a WebSocket in the place of an argument.
 pub(super) fn carried_text(ns: &Str, json: &str) -> Value {
-    event(ns, &format!("[\"{CARRIED}\",{json}]"), None)
+    event(ns, format!("[\"{CARRIED}\",{json}]"), None)
 }
 
 /// The same of a binary one.
 pub(super) fn carried_binary(ns: &Str, bytes: Bytes) -> Value {
-    event(ns, &format!("[\"{CARRIED}\",{ATTACHMENT}]"), Some(bytes))
+    event(ns, format!("[\"{CARRIED}\",{ATTACHMENT}]"), Some(bytes))
 }
 
 /// A frame of the documents, `{"type", "data", "id"?}`, as a stock client hears of it: an event, or
@@ -98,9 +98,9 @@ pub(super) fn stock(ns: &Str, json: &str, binary: Option<&Bytes>) -> Option<Valu
     };
     let text = data.map_or("null", RawValue::get);
     match (kind.get(), id) {
-        ("\"reply\"", Some(IdOrOther::Id(id))) => Some(ack(ns, &format!("[{text}]"), id)),
+        ("\"reply\"", Some(IdOrOther::Id(id))) => Some(ack(ns, format!("[{text}]"), id)),
         ("\"error\"", Some(IdOrOther::Id(id))) => {
-            Some(ack(ns, &format!("[{{\"error\":{text}}}]"), id))
+            Some(ack(ns, format!("[{{\"error\":{text}}}]"), id))
         }
         (kind, _) => {
             let kind = match RESERVED.contains(&kind) {
@@ -109,10 +109,10 @@ pub(super) fn stock(ns: &Str, json: &str, binary: Option<&Bytes>) -> Option<Valu
             };
             Some(match (binary, data) {
                 (Some(bytes), _) => {
-                    event(ns, &format!("[{kind},{ATTACHMENT}]"), Some(bytes.clone()))
+                    event(ns, format!("[{kind},{ATTACHMENT}]"), Some(bytes.clone()))
                 }
-                (None, Some(data)) => event(ns, &format!("[{kind},{data}]"), None),
-                (None, None) => event(ns, &format!("[{kind}]"), None),
+                (None, Some(data)) => event(ns, format!("[{kind},{data}]"), None),
+                (None, None) => event(ns, format!("[{kind}]"), None),
             })
         }
     }
@@ -131,13 +131,13 @@ impl<'de> Deserialize<'de> for IdOrOther {
     }
 }
 
-fn event(ns: &Str, json: &str, binary: Option<Bytes>) -> Value {
+fn event(ns: &Str, json: String, binary: Option<Bytes>) -> Value {
     let binary = binary.map(|bytes| [bytes].into());
-    encode(Packet::event(ns.clone(), Value::Str(json.to_owned().into(), binary)))
+    encode(Packet::event(ns.clone(), Value::Str(json.into(), binary)))
 }
 
-fn ack(ns: &Str, json: &str, id: u32) -> Value {
-    encode(Packet::ack(ns.clone(), Value::Str(json.to_owned().into(), None), i64::from(id)))
+fn ack(ns: &Str, json: String, id: u32) -> Value {
+    encode(Packet::ack(ns.clone(), Value::Str(json.into(), None), i64::from(id)))
 }
 
 fn encode(packet: Packet) -> Value {
@@ -179,9 +179,28 @@ impl<'de> Deserialize<'de> for Arguments<'de> {
     }
 }
 
-/// Reads an event. `carried`: this client speaks our own protocol. An error ends the connection.
-pub(super) fn read(data: PacketData, carried: bool) -> Result<Option<Incoming>, Refusal> {
-    let (value, id) = match data {
+/// Bytes of an event, its attachments included.
+pub(super) fn size(packet: &PacketData) -> usize {
+    match packet {
+        PacketData::Event(Value::Str(json, attachments), _)
+        | PacketData::BinaryEvent(Value::Str(json, attachments), _) => {
+            json.len() + attachments.iter().flatten().map(Bytes::len).sum::<usize>()
+        }
+        _ => 0,
+    }
+}
+
+/// Reads an event of at most `limit_bytes` bytes. `carried`: this client speaks our own protocol. An
+/// error ends the connection.
+pub(super) fn read(
+    packet: PacketData,
+    carried: bool,
+    limit_bytes: usize,
+) -> Result<Option<Incoming>, Refusal> {
+    if size(&packet) > limit_bytes {
+        return Err(Refusal::TooLarge { what: "the event", limit_bytes });
+    }
+    let (value, id) = match packet {
         PacketData::Event(value, id) | PacketData::BinaryEvent(value, id) => (value, id),
         // Nothing here asks a client for an answer.
         _ => return Ok(None),
@@ -308,7 +327,7 @@ mod tests {
 
     fn event_of(json: &str, id: Option<i64>, bins: usize) -> Result<Option<Incoming>, Refusal> {
         let bins = (bins > 0).then(|| vec![Bytes::from_static(b"x"); bins].into());
-        read(PacketData::Event(Value::Str(json.to_owned().into(), bins), id), false)
+        read(PacketData::Event(Value::Str(json.to_owned().into(), bins), id), false, 1_000)
     }
 
     fn stock_event(json: &str, id: Option<i64>, bins: usize) -> StockEvent {
@@ -348,7 +367,7 @@ mod tests {
     #[test]
     fn frames_are_taken_from_the_event_of_their_name_alone() {
         let frame = |json: &str| {
-            read(PacketData::Event(Value::Str(json.to_owned().into(), None), None), true)
+            read(PacketData::Event(Value::Str(json.to_owned().into(), None), None), true, 1_000)
         };
         let read = frame(r#"["staywire.v1",{"type":"ping"}]"#).unwrap();
         assert!(matches!(read, Some(Incoming::Text(text)) if &*text == r#"{"type":"ping"}"#));

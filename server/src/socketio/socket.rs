@@ -1,14 +1,16 @@
 //! One client in one namespace: its conversation, carried over Socket.IO.
 
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use engineioxide::socket::DisconnectReason;
 use engineioxide::{Socket, Str};
 use futures_util::Stream;
+use futures_util::stream::poll_fn;
 use socketioxide_core::Value;
 use staywire::wire::encode_frame;
 
-use super::connection::Connection;
+use super::connection::{Connection, Stay};
 use super::pipe::Place;
 use super::{connect, packets, pipe};
 use crate::conversation::{Conversation, GOODBYE, Incoming, Outlet};
@@ -24,17 +26,21 @@ pub(super) async fn run(
     socket: Arc<Socket<Connection>>,
     ns: Str,
     auth: Option<Value>,
-    arriving: impl Stream<Item = Result<Incoming, Refusal>> + Unpin,
+    stay: Stay,
 ) {
+    let number = stay.number();
     let ended = match begin(&parts, &socket, &ns, auth.as_ref()).await {
-        Ok((conversation, spelling)) => carry(conversation, spelling, &socket, &ns, arriving).await,
+        Ok((conversation, spelling)) => {
+            let arriving = arriving(stay, spelling, parts.config.limits.max_frame_bytes);
+            carry(conversation, spelling, &socket, &ns, arriving).await
+        }
         Err(refusal) => {
             metrics::counter!("staywire_refusals_total", "code" => refusal.code()).increment(1);
             let _ = pipe::send(&socket, packets::connect_error(&ns, &refusal), None).await;
             End::Here
         }
     };
-    socket.data.leave(&ns);
+    socket.data.leave(&ns, Some(number));
     if ended == End::Everywhere {
         socket.close(DisconnectReason::TransportClose);
     }
@@ -73,9 +79,6 @@ async fn begin(
     };
     let mut conversation = Conversation::new(parts.clone(), caller, dialect);
     conversation.start().await?;
-    if spelling == Spelling::Carried {
-        socket.data.speaks_our_own(ns);
-    }
     // Where this can't be sent, the conversation ends as soon as it has begun.
     let _ = pipe::send(socket, packets::connected(ns, &sid), None).await;
     if spelling == Spelling::Carried {
@@ -83,6 +86,23 @@ async fn begin(
         let _ = pipe::send(socket, accepted, None).await;
     }
     Ok((conversation, spelling))
+}
+
+/// What the client sends, as the session takes it.
+fn arriving(
+    mut stay: Stay,
+    spelling: Spelling,
+    limit_bytes: usize,
+) -> impl Stream<Item = Result<Incoming, Refusal>> + Unpin {
+    poll_fn(move |cx| {
+        loop {
+            let Some(packet) = ready!(stay.poll_packet(cx)) else { return Poll::Ready(None) };
+            let read = packets::read(packet, spelling == Spelling::Carried, limit_bytes);
+            if let Some(message) = read.transpose() {
+                return Poll::Ready(Some(message));
+            }
+        }
+    })
 }
 
 async fn carry(
