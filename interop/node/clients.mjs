@@ -38,6 +38,14 @@ const commands = {
     }),
   connect: () => socket.connect(),
   disconnect: () => socket.disconnect(),
+  // Leaves the namespace and enters it again in one breath, over the same connection.
+  hop: () => {
+    const { engine } = socket.io;
+    socket.io._close = () => {};
+    socket.disconnect();
+    socket.connect();
+    if (engine !== socket.io.engine) throw new Error("it is another connection");
+  },
   // The connection breaks, as far as this side knows.
   cut: () => socket.io.engine.close(),
   transport: () => say("transport", { name: socket.io.engine.transport.name }),

@@ -191,3 +191,18 @@ fn whoever_is_silent_hears_the_heartbeat_and_stays() {
         assert!(stock.so_far().iter().all(|said| said["on"] != "disconnect"));
     }
 }
+
+#[test]
+fn a_namespace_that_is_left_and_entered_at_once_is_another_stay() {
+    let server = Server::demo();
+    let mut stock = Stock::connect(Maker::Node, &server.url("/ws"), &json!({"forceNew": true}));
+    for round in 0..50 {
+        stock.order("hop");
+        stock.said("disconnect");
+        stock.said("connect");
+        let place = stock.ask("publish", json!({"room": "r", "type": "t", "data": round}));
+        assert!(place["offset"].is_u64(), "round {round}: {place}");
+    }
+    assert_eq!(server.figure("staywire_client_instances"), 1.0);
+    assert_eq!(server.figure("staywire_connections"), 1.0);
+}
