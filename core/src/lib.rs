@@ -59,5 +59,7 @@ pub use driver::{Trace, Traced, UrlError};
 pub use engine::{Cause, Gap, GapReason, OnOverflow, ProtocolChoice, State};
 #[cfg(feature = "wire")]
 pub use wire::control::Published;
+#[cfg(feature = "socketio")]
+pub use wire::socketio;
 #[cfg(feature = "wire")]
 pub use wire::{Event, EventError, Payload, WireError};

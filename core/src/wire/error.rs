@@ -52,6 +52,10 @@ pub enum WireError {
         /// Where the record begins.
         at: usize,
     },
+    /// What came is no Socket.IO.
+    #[cfg(feature = "socketio")]
+    #[error(transparent)]
+    SocketIo(#[from] super::socketio::SocketIoError),
 }
 
 impl WireError {
@@ -65,7 +69,7 @@ impl WireError {
 }
 
 /// The parser's words without its position, which the error carries as numbers.
-fn reason_of(error: &serde_json::Error) -> String {
+pub(crate) fn reason_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
