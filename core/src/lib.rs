@@ -50,6 +50,14 @@ pub mod testing;
 #[cfg(feature = "wire")]
 pub mod wire;
 
+/// Socket.IO: what goes out, what comes back, and how it travels.
+#[cfg(feature = "socketio")]
+pub mod socketio {
+    pub use crate::connection::socketio::{Continuity, Reply};
+    pub use crate::driver::SocketIoTransport as Transport;
+    pub use crate::wire::socketio::{Arguments, Placeholder, SocketIoError};
+}
+
 #[cfg(feature = "client")]
 pub use client::*;
 #[cfg(feature = "wire")]
@@ -59,7 +67,5 @@ pub use driver::{Trace, Traced, UrlError};
 pub use engine::{Cause, Gap, GapReason, OnOverflow, ProtocolChoice, State};
 #[cfg(feature = "wire")]
 pub use wire::control::Published;
-#[cfg(feature = "socketio")]
-pub use wire::socketio;
 #[cfg(feature = "wire")]
 pub use wire::{Event, EventError, Payload, WireError};

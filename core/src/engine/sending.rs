@@ -13,10 +13,11 @@ impl<N: Name> Engine<N> {
         let Some(slot) = self.links.live_primary() else { return };
         let link = self.links[slot].id;
         let plain = self.proven == Some(Wire::Plain);
-        while let Some(next) = self.outbox.send_next(link, self.now) {
+        let keep = self.proven == Some(Wire::SocketIo);
+        while let Some(next) = self.outbox.send_next(link, keep, self.now) {
             match next {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
-                Next::Publish { id, .. } if plain => {
+                Next::Publish { id, .. } if plain || keep => {
                     self.outbox.finish(id);
                     self.fail_publish(id, PublishFailure::Unsupported);
                 }
@@ -61,7 +62,8 @@ impl<N: Name> Engine<N> {
 
     /// Subscribes on every link that has sent its hello; later ones take it from there.
     pub(super) fn subscribe_everywhere(&mut self, room: RoomId) {
-        if self.proven == Some(Wire::Plain) && self.links.live_primary().is_some() {
+        let rooms = matches!(self.proven, None | Some(Wire::StaywireV1));
+        if !rooms && self.links.live_primary().is_some() {
             self.fail_room(room, RoomFailure::Unsupported);
             return;
         }

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 pub struct Arguments {
     /// The values, with commas between them.
     text: String,
+    count: usize,
     attachments: Vec<Bytes>,
 }
 
@@ -85,6 +86,15 @@ impl Arguments {
         arguments
     }
 
+    /// The only value; an array of all where there are several; nothing where there is none.
+    pub(crate) fn as_one(&self) -> Option<Box<RawValue>> {
+        match self.count {
+            0 => None,
+            1 => RawValue::from_string(self.text.clone()).ok(),
+            _ => RawValue::from_string(format!("[{}]", self.text)).ok(),
+        }
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -99,5 +109,6 @@ impl Arguments {
             self.text.push(',');
         }
         self.text.push_str(text);
+        self.count += 1;
     }
 }

@@ -101,9 +101,9 @@ impl Packet {
             if payload.is_empty() {
                 // Something must follow a separator.
                 *payload = Bytes::new();
-                return Some(Self::decode_polled(&packet).and(Err(SocketIoError::Empty {
-                    layer: LAYER,
-                })));
+                return Some(
+                    Self::decode_polled(&packet).and(Err(SocketIoError::Empty { layer: LAYER })),
+                );
             }
         }
         Some(Self::decode_polled(&packet))

@@ -19,7 +19,9 @@ pub enum SocketIoError {
         found: char,
     },
     /// The first packet of a connection isn't what it must be.
-    #[error("the server's Engine.IO handshake can't be read: {reason}; is this an Engine.IO v4 server?")]
+    #[error(
+        "the server's Engine.IO handshake can't be read: {reason}; is this an Engine.IO v4 server?"
+    )]
     Handshake {
         /// What is wrong.
         reason: String,

@@ -57,10 +57,7 @@ pub struct Packet {
 
 impl Packet {
     /// Reads a packet's text; also, how many attachments follow it.
-    pub(super) fn decode(
-        text: &Bytes,
-        limits: &Limits,
-    ) -> Result<(Self, usize), SocketIoError> {
+    pub(super) fn decode(text: &Bytes, limits: &Limits) -> Result<(Self, usize), SocketIoError> {
         let Some(&code) = text.first() else {
             return Err(SocketIoError::Empty { layer: LAYER });
         };

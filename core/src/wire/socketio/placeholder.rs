@@ -95,9 +95,8 @@ impl<'de> Visitor<'de> for Look<'_> {
                 _ => {}
             }
         }
-        let there = |number: f64| {
-            number >= 0.0 && number.fract() == 0.0 && number < attachments as f64
-        };
+        let there =
+            |number: f64| number >= 0.0 && number.fract() == 0.0 && number < attachments as f64;
         if is_place && !index.is_some_and(there) {
             *illegal = true;
         }
