@@ -40,7 +40,10 @@ async fn both_ways(server: &Peer, options: staywire::SocketIoOptions) {
     // Our answer to the server.
     within(client.send("ask me", &"why?")).await.unwrap();
     let question = event(&mut events).await;
-    assert_eq!((question.kind().unwrap(), question.data()), ("question".into(), Ok("why?".to_owned())));
+    assert_eq!(
+        (question.kind().unwrap(), question.data()),
+        ("question".into(), Ok("why?".to_owned()))
+    );
     assert!(question.wants_answer());
     within(client.answer(&question, Arguments::of("because").unwrap())).await.unwrap();
     assert_eq!(told(&mut events).await, ("answer was".to_owned(), json!("because")));
