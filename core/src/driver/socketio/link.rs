@@ -230,7 +230,7 @@ impl SocketIoLink {
             polling.resume();
             self.upgrade = Upgrade::None;
         }
-        if !polling.is_quiet() {
+        if !matches!(self.upgrade, Upgrade::Pausing(_)) || !polling.is_quiet() {
             return;
         }
         if let Upgrade::Pausing(socket) = std::mem::replace(&mut self.upgrade, Upgrade::None) {
