@@ -2,10 +2,14 @@
 
 #[path = "servers/bytes.rs"]
 mod bytes;
+#[path = "servers/carried.rs"]
+mod carried;
 #[path = "servers/entry.rs"]
 mod entry;
 #[path = "servers/events.rs"]
 mod events;
+#[path = "servers/python.rs"]
+mod python;
 #[path = "servers/reconnects.rs"]
 mod reconnects;
 #[path = "servers/support.rs"]

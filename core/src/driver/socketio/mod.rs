@@ -213,8 +213,10 @@ async fn attempt(
         SocketIoTransport::Polling => Transport::Polling(Box::new(Polling::new(target.clone()))),
     };
     let agreement = match dial.continuity {
+        Continuity::Off => None,
         Continuity::Auto => Some(AGREEMENT.min(dial.connect_deadline / 2)),
-        _ => None,
+        // Just before the deadline, so that there is more to say than that it passed.
+        Continuity::Required => Some(dial.connect_deadline / 10 * 8),
     };
     let mut link = Box::new(SocketIoLink::new(id, session, transport, agreement));
     let opened = loop {
