@@ -55,7 +55,7 @@ pub mod wire;
 pub mod socketio {
     pub use crate::connection::socketio::{Continuity, Reply};
     pub use crate::driver::SocketIoTransport as Transport;
-    pub use crate::wire::socketio::{Arguments, Placeholder, SocketIoError};
+    pub use crate::wire::socketio::{Arguments, Parser, Placeholder, SocketIoError};
 }
 
 #[cfg(feature = "client")]

@@ -213,6 +213,7 @@ impl Runner {
             // The words are each implementation's own.
             Notice::Unreadable { .. } => json!({"unreadable": {}}),
             Notice::ServerError { refusal } => json!({"server_error": {"code": refusal.code}}),
+            other => unreachable!("no link of Socket.IO is open: {other:?}"),
         });
     }
 

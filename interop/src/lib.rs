@@ -48,9 +48,12 @@ impl Peer {
     /// Starts any program whose first line is `ready PORT`, or has its address as a URL, and waits
     /// until it says so.
     pub fn start(command: &mut Command) -> Self {
-        let name = command.get_args().next().unwrap_or(command.get_program());
-        let name = Path::new(name).file_name().unwrap_or(OsStr::new("peer"));
-        let name = name.to_string_lossy().into_owned();
+        let file = |path: &OsStr| {
+            let name = Path::new(path).file_name().unwrap_or(path);
+            name.to_string_lossy().into_owned()
+        };
+        let first = command.get_args().next().map(file).unwrap_or_default();
+        let name = format!("{} {first}", file(command.get_program()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
             panic!("{name} can't be started: {error}; run `cargo xtask test --only interop`")

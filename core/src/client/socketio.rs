@@ -14,7 +14,7 @@ use crate::connection::Body;
 use crate::connection::socketio::{Continuity, Reply};
 use crate::driver::{Auth, ProviderError, SocketIoDial, SocketIoTransport};
 use crate::wire::Event;
-use crate::wire::socketio::{Arguments, Limits};
+use crate::wire::socketio::{Arguments, Limits, Parser};
 
 /// How to speak to a Socket.IO server. Everything has a default: that of the official client, but that
 /// a WebSocket is tried before long polling.
@@ -29,6 +29,7 @@ pub struct SocketIoOptions {
     continuity: Continuity,
     recovery: bool,
     stays_away: bool,
+    parser: Parser,
     max_attachments: usize,
 }
 
@@ -62,6 +63,7 @@ impl SocketIoOptions {
             continuity: Continuity::Off,
             recovery: true,
             stays_away: true,
+            parser: Parser::Json,
             max_attachments: Limits::default().attachments,
         }
     }
@@ -143,6 +145,12 @@ impl SocketIoOptions {
         self
     }
 
+    /// How packets are written: as the server's parser has it. Default: as JSON.
+    pub fn parser(mut self, parser: Parser) -> Self {
+        self.parser = parser;
+        self
+    }
+
     /// How many attachments an event of the server may have. Default 256.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.max_attachments = attachments;
@@ -175,6 +183,7 @@ impl SocketIoOptions {
             continuity: self.continuity,
             recovery: self.recovery,
             stays_away: self.stays_away,
+            parser: self.parser,
             limits: Limits { attachments: self.max_attachments, bytes: max_message_bytes },
             connect_deadline,
         })

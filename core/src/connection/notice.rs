@@ -12,12 +12,13 @@ use crate::engine::{
 use crate::wire::control::ErrorData;
 use crate::wire::{Events, WireError};
 
-/// A WebSocket message.
+/// A message for a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message {
-    /// A text message.
+    /// A text message of a WebSocket.
     Text(String),
-    /// A binary message.
+    /// A binary message of a WebSocket.
     Binary(Bytes),
     /// A packet of Socket.IO.
     #[cfg(feature = "socketio")]
@@ -66,6 +67,7 @@ pub enum Action {
 
 /// What the application is told.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Notice {
     /// The state of the connection changed.
     State {

@@ -86,6 +86,10 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, UrlError> {
 }
 
 /// An open socket.
+#[cfg_attr(
+    feature = "socketio",
+    allow(clippy::large_enum_variant, reason = "there are two at a time at most")
+)]
 pub(super) enum Opened {
     Native {
         socket: WebSocketStream<Socket>,
@@ -99,7 +103,7 @@ pub(super) enum Opened {
 #[derive(Debug)]
 pub(super) struct DialFailure {
     pub(super) failure: Failure,
-    pub(super) refusal: Option<Refusal>,
+    pub(super) refusal: Option<Box<Refusal>>,
     /// For logs.
     pub(super) message: String,
 }
@@ -237,7 +241,7 @@ pub(super) fn refused_with(
     };
     DialFailure {
         failure: Failure { kind, retry_after },
-        refusal,
+        refusal: refusal.map(Box::new),
         message: format!("the server answered the upgrade with {status}"),
     }
 }

@@ -61,6 +61,10 @@ impl LinkEvent {
     }
 }
 
+#[cfg_attr(
+    feature = "socketio",
+    allow(clippy::large_enum_variant, reason = "there are two at a time at most")
+)]
 pub(super) enum Link {
     Native(NativeLink),
     #[cfg(feature = "socketio")]

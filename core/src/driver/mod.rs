@@ -437,7 +437,8 @@ impl<A: App> Driver<A> {
             Err(failure) => {
                 tracing::debug!(error = %failure.message, "a link could not be opened");
                 self.trace(link, || Traced::Failed(failure.message.clone()));
-                self.connection.handle_open_refused(link, failure.failure, failure.refusal, now);
+                let refusal = failure.refusal.map(|refusal| *refusal);
+                self.connection.handle_open_refused(link, failure.failure, refusal, now);
             }
         }
     }

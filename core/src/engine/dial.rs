@@ -14,7 +14,9 @@ use super::rooms::{Epoch, Gap, GapReason};
 use super::state::{Cause, State};
 use super::time::{Millis, Now, Time, WallTime};
 use super::timers::Timer;
-use super::{CredentialsMode, Engine, HeartbeatConfig, Name, ProtocolChoice, TokenRequest};
+use super::{
+    CredentialsMode, Engine, HeartbeatConfig, Name, ProtocolChoice, SOCKET_IO, TokenRequest,
+};
 
 /// The protocol that an open link speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +245,8 @@ impl<N: Name> Engine<N> {
     }
 
     fn became_primary(&mut self, slot: Slot) {
-        let plain = self.proven != Some(Wire::StaywireV1);
+        let stock = SOCKET_IO && self.proven == Some(Wire::SocketIo);
+        let plain = stock || self.proven == Some(Wire::Plain);
         if plain && self.had_plain_link {
             self.outputs.push_back(Output::Gap(Gap {
                 room: None,
@@ -312,7 +315,8 @@ impl<N: Name> Engine<N> {
             self.credentials.reject();
         }
         let fixed = self.config.credentials != CredentialsMode::Provider;
-        let fatal = matches!(failure.kind, FailureKind::Forbidden | FailureKind::Dismissed)
+        let fatal = failure.kind == FailureKind::Forbidden
+            || (SOCKET_IO && failure.kind == FailureKind::Dismissed)
             || (failure.kind == FailureKind::Unauthorized && fixed);
         // Only what refuses the primary is final: a make that fails keeps the old link.
         if fatal && role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {

@@ -67,6 +67,10 @@ use rooms::Rooms;
 use time::SleepWatch;
 use timers::Timers;
 
+/// Whether there can be links of Socket.IO: the browser's module has no bytes to spare for what never
+/// comes there.
+const SOCKET_IO: bool = cfg!(feature = "socketio");
+
 /// More are open, or joined, than the configuration allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;

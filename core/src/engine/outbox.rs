@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use super::SOCKET_IO;
 use super::config::{OnOverflow, OutboxConfig};
 use super::link::LinkId;
 use super::rooms::Name;
@@ -139,7 +140,7 @@ impl<N: Name> Outbox<N> {
         let entry = &mut self.entries[index];
         let id = entry.id;
         let Some(sequence) = entry.sequence else {
-            if keep {
+            if SOCKET_IO && keep {
                 entry.sent = Sent::First(now);
                 entry.on = Some(link);
             } else {
@@ -167,19 +168,24 @@ impl<N: Name> Outbox<N> {
     /// The link is gone, or another has taken its place: what it carried is sent again.
     /// An event is not: nobody could tell a repeat of it.
     pub(crate) fn resend(&mut self) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.sequence.is_some()) {
-            entry.on = None;
+        for entry in &mut self.entries {
+            if !SOCKET_IO || entry.sequence.is_some() {
+                entry.on = None;
+            }
         }
     }
 
     /// Whether anything on its way over `link` has yet to arrive.
     pub(crate) fn any_on(&self, link: LinkId) -> bool {
-        self.entries.iter().any(|entry| entry.on == Some(link))
+        SOCKET_IO && self.entries.iter().any(|entry| entry.on == Some(link))
     }
 
     /// The link is gone, and with it the events whose arrival it didn't tell; returns one of them
     /// at a time until none is left.
     pub(crate) fn lose_next(&mut self, link: LinkId) -> Option<u32> {
+        if !SOCKET_IO {
+            return None;
+        }
         let lost = |entry: &Entry| entry.sequence.is_none() && entry.on == Some(link);
         let index = self.entries.iter().position(lost)?;
         self.take(index)

@@ -248,3 +248,66 @@ fn what_servers_write_is_read() {
     assert_eq!(refused.kind, Kind::ConnectError(Bytes::from_static(b"\"no\"")));
     assert!(matches!(read("30[]").unwrap().unwrap().kind, Kind::Ack { id: 0, .. }));
 }
+
+#[cfg(feature = "socketio-msgpack")]
+mod messagepack {
+    use staywire::wire::socketio::msgpack;
+
+    use super::*;
+
+    fn bytes_of(frames: Vec<Frame>) -> Bytes {
+        match <[Frame; 1]>::try_from(frames) {
+            Ok([Frame::Binary(bytes)]) => bytes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_json_parser_would(
+            (values, attachments) in arguments(),
+            id in prop::option::of(0u64..1 << 53),
+        ) {
+            prop_assume!(!json!(values).to_string().contains("_placeholder"));
+            let arguments = built(&values, &attachments);
+            let frames = msgpack::encode("/ns", Outgoing::Event("name", &arguments, id));
+            let packet = msgpack::decode(&bytes_of(frames), &Limits::default()).unwrap();
+            prop_assert_eq!(packet.namespace(), "/ns");
+            prop_assert_eq!(&packet.attachments, &attachments);
+            let Kind::Event { values: read, id: read_id } = packet.kind else { panic!("no event") };
+            prop_assert_eq!(read_id, id);
+            for (at, value) in values.iter().enumerate() {
+                let text = read.get(at + 1).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Value>(text).unwrap(), value);
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..96)) {
+            let _ = msgpack::decode(&bytes, &Limits { attachments: 1, bytes: 64 });
+        }
+
+        #[test]
+        fn no_bytes_behind_a_good_beginning_are_a_panic(
+            end in prop::collection::vec(any::<u8>(), 0..32),
+            kept in 0usize..64,
+        ) {
+            let arguments = built(&[json!({"a": [1, "b"]})], &[vec![1, 2]]);
+            let whole = bytes_of(msgpack::encode("/", Outgoing::Event("a", &arguments, Some(1))));
+            let mut bytes = whole[..kept.min(whole.len())].to_vec();
+            bytes.extend(end);
+            let _ = msgpack::decode(&bytes, &Limits::default());
+        }
+    }
+
+    #[test]
+    fn a_length_that_lies_takes_no_memory() {
+        // An array, a map, a text and bytes of four billion, none of which is there.
+        for lie in [0xdd, 0xdf, 0xdb, 0xc6u8] {
+            let bytes = [0x81, 0xa4, b'd', b'a', b't', b'a', lie, 0xff, 0xff, 0xff, 0xff];
+            assert!(msgpack::decode(&bytes, &Limits::default()).is_err());
+        }
+        let deep = [&[0x81, 0xa4, b'd', b'a', b't', b'a'][..], &[0x91; 100_000], &[0xc0]].concat();
+        assert!(msgpack::decode(&deep, &Limits::default()).is_err());
+    }
+}

@@ -9,7 +9,7 @@ use staywire::connection::socketio::{
     Continuity, Ended, Opened, Restore, Session, SessionConfig, Told,
 };
 use staywire::wire::socketio::engine::{Frame, Packet};
-use staywire::wire::socketio::{Limits, SocketIoError};
+use staywire::wire::socketio::{Limits, Parser, SocketIoError};
 
 fn config(continuity: Continuity) -> SessionConfig {
     SessionConfig {
@@ -19,6 +19,7 @@ fn config(continuity: Continuity) -> SessionConfig {
         continuity,
         recovery: true,
         restore: None,
+        parser: Parser::Json,
         limits: Limits::default(),
     }
 }

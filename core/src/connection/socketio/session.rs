@@ -11,9 +11,11 @@ use super::{Parcel, Said};
 use crate::connection::{Message, Refusal};
 use crate::engine::{HeartbeatConfig, Millis};
 use crate::wire::socketio::engine::{Frame, Handshake, MESSAGE, Packet as EnginePacket};
+#[cfg(feature = "socketio-msgpack")]
+use crate::wire::socketio::msgpack;
 use crate::wire::socketio::{
-    Arguments, Ask, Assembler, Kind, Limits, Outgoing, Packet, SocketIoError, Values, encode,
-    read_event,
+    Arguments, Ask, Assembler, Kind, Limits, Outgoing, Packet, Parser, SocketIoError, Values,
+    encode, read_event,
 };
 use crate::wire::{Events, SUBPROTOCOL, WireError, plain};
 
@@ -54,6 +56,8 @@ pub struct SessionConfig {
     pub recovery: bool,
     /// The session to go on with.
     pub restore: Option<Restore>,
+    /// How packets are written.
+    pub parser: Parser,
     /// What one packet may bring.
     pub limits: Limits,
 }
@@ -189,6 +193,11 @@ impl Session {
                 let packet = self.assembler.take_text(&text)?;
                 self.take(packet)
             }
+            #[cfg(feature = "socketio-msgpack")]
+            (EnginePacket::Binary(bytes), _) if self.config.parser == Parser::Msgpack => {
+                let packet = msgpack::decode(&bytes, &self.config.limits)?;
+                self.take(Some(packet))
+            }
             (EnginePacket::Binary(bytes), _) => {
                 let packet = self.assembler.take_binary(bytes)?;
                 self.take(packet)
@@ -207,13 +216,12 @@ impl Session {
 
     /// Sends a message of the connection.
     pub fn send(&mut self, message: Message) {
-        let namespace = &self.config.namespace;
         let (frames, receipt) = match message {
-            Message::Text(frame) => (carry(namespace, &frame), None),
+            Message::Text(frame) => (self.carry(&frame), None),
             Message::Binary(bytes) => {
                 let mut arguments = Arguments::new();
                 arguments.push_bytes(bytes);
-                (encode(namespace, Outgoing::Event(SUBPROTOCOL, &arguments, None)), None)
+                (self.encode(Outgoing::Event(SUBPROTOCOL, &arguments, None)), None)
             }
             Message::Parcel(Parcel { what, arguments, receipt }) => {
                 let packet = match &what {
@@ -222,7 +230,7 @@ impl Session {
                     }
                     Said::Answer { id } => Outgoing::Ack(&arguments, *id),
                 };
-                (encode(namespace, packet), receipt)
+                (self.encode(packet), receipt)
             }
         };
         self.sending.push_back(Sending { frames, receipt });
@@ -231,7 +239,7 @@ impl Session {
     /// Leaves the namespace in order.
     pub fn leave(&mut self) {
         if !matches!(self.stage, Stage::Opening | Stage::Over) {
-            let frames = encode(&self.config.namespace, Outgoing::Disconnect);
+            let frames = self.encode(Outgoing::Disconnect);
             self.sending.push_back(Sending { frames, receipt: None });
         }
     }
@@ -271,11 +279,31 @@ impl Session {
 
     // ---- Private ----
 
+    fn encode(&self, packet: Outgoing<'_>) -> Vec<Frame> {
+        match self.config.parser {
+            Parser::Json => encode(&self.config.namespace, packet),
+            #[cfg(feature = "socketio-msgpack")]
+            Parser::Msgpack => msgpack::encode(&self.config.namespace, packet),
+        }
+    }
+
+    /// A frame of `staywire.v1`, which is JSON, as the argument of its event.
+    fn carry(&self, frame: &str) -> Vec<Frame> {
+        match self.config.parser {
+            Parser::Json => carry(&self.config.namespace, frame),
+            #[cfg(feature = "socketio-msgpack")]
+            Parser::Msgpack => {
+                let arguments = msgpack::carried(frame);
+                self.encode(Outgoing::Event(SUBPROTOCOL, &arguments, None))
+            }
+        }
+    }
+
     fn open(&mut self, data: &[u8]) -> Result<(), SocketIoError> {
         self.handshake = Some(Handshake::decode(data)?);
         self.stage = Stage::Joining;
         let auth = self.auth();
-        let frames = encode(&self.config.namespace, Outgoing::Connect(auth.as_deref()));
+        let frames = self.encode(Outgoing::Connect(auth.as_deref()));
         self.sending.push_back(Sending { frames, receipt: None });
         Ok(())
     }

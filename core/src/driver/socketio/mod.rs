@@ -26,7 +26,7 @@ use super::link::LinkEvent;
 use crate::connection::Refusal;
 use crate::connection::socketio::{Continuity, Ended, Opened, Restore, Session, SessionConfig};
 use crate::engine::{Failure, FailureKind, LinkId};
-use crate::wire::socketio::Limits;
+use crate::wire::socketio::{Limits, Parser};
 
 pub(super) use link::SocketIoLink;
 use polling::Polling;
@@ -60,6 +60,7 @@ pub(crate) struct SocketIoDial {
     pub(crate) recovery: bool,
     /// A server that says "disconnect" is believed.
     pub(crate) stays_away: bool,
+    pub(crate) parser: Parser,
     pub(crate) limits: Limits,
     pub(crate) connect_deadline: Duration,
 }
@@ -192,6 +193,7 @@ fn session(
         continuity,
         recovery: dial.recovery,
         restore: learnt.restore.clone().filter(|_| dial.recovery),
+        parser: dial.parser,
         limits: dial.limits,
     }
 }
@@ -264,7 +266,7 @@ fn ended_early(ended: Ended, dial: &SocketIoDial) -> DialFailure {
                 retry_after: refusal.retry_after,
             },
             message: refusal.to_string(),
-            refusal: Some(refusal),
+            refusal: Some(Box::new(refusal)),
         },
     }
 }

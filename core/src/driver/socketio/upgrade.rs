@@ -1,6 +1,5 @@
 //! Proves a WebSocket for a connection that polls, before it goes on there.
 
-use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 
@@ -15,7 +14,7 @@ pub(super) async fn probe(target: Target, sid: String) -> Result<WsStream, DialF
     let broken = |reason: &str| DialFailure::of(FailureKind::Network, reason);
     socket.send(WsMessage::text("2probe")).await.map_err(|error| broken(&error.to_string()))?;
     match socket.next().await {
-        Some(Ok(WsMessage::Text(text))) if Bytes::from(text.clone()) == "3probe" => Ok(socket),
+        Some(Ok(WsMessage::Text(text))) if text.as_str() == "3probe" => Ok(socket),
         Some(Ok(_)) => Err(broken("the server answered the probe with something else")),
         Some(Err(error)) => Err(broken(&error.to_string())),
         None => Err(broken("the server closed the probe")),

@@ -8,6 +8,8 @@ mod assemble;
 pub mod engine;
 mod error;
 mod event;
+#[cfg(feature = "socketio-msgpack")]
+pub mod msgpack;
 mod packet;
 mod placeholder;
 mod values;
@@ -19,3 +21,15 @@ pub use event::Ask;
 pub(crate) use event::{EventParts, read_event};
 pub use packet::{Kind, Outgoing, Packet, encode};
 pub use values::Values;
+
+/// How packets are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Parser {
+    /// As JSON, with attachments behind it: what every server reads.
+    #[default]
+    Json,
+    /// As MessagePack, for servers that use `socket.io-msgpack-parser`.
+    #[cfg(feature = "socketio-msgpack")]
+    Msgpack,
+}
