@@ -154,6 +154,9 @@ impl Runner {
             Action::Transmit { link, message: Message::Binary(bytes) } => {
                 json!({"send": {"link": link.0, "hex": to_hex(&bytes)}})
             }
+            Action::Transmit { message, .. } => {
+                unreachable!("no link of Socket.IO is open: {message:?}")
+            }
             Action::Close { link, in_order } => {
                 json!({"close": {"link": link.0, "in_order": in_order}})
             }

@@ -8,6 +8,8 @@ mod carried;
 mod entry;
 #[path = "servers/events.rs"]
 mod events;
+#[path = "servers/parser.rs"]
+mod parser;
 #[path = "servers/python.rs"]
 mod python;
 #[path = "servers/reconnects.rs"]

@@ -5,13 +5,13 @@
 #[non_exhaustive]
 pub enum SocketIoError {
     /// A packet without even a type.
-    #[error("an {layer} packet is empty")]
+    #[error("a packet of {layer} is empty")]
     Empty {
         /// Engine.IO or Socket.IO.
         layer: &'static str,
     },
     /// A type that the protocol doesn't have.
-    #[error("an {layer} packet has the unknown type {found:?}")]
+    #[error("a packet of {layer} has the unknown type {found:?}")]
     UnknownType {
         /// Engine.IO or Socket.IO.
         layer: &'static str,

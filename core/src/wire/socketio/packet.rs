@@ -68,7 +68,7 @@ impl Packet {
         };
         let namespace = head.namespace()?;
         let id = head.id()?;
-        let data = head.rest();
+        let data = head.rest()?;
         let kind = match code {
             b'0' => Kind::Connect(data.map(|data| object(data, "connect")).transpose()?),
             b'1' => match data {
@@ -153,8 +153,15 @@ impl Head<'_> {
         Ok(Some(id))
     }
 
-    fn rest(&self) -> Option<Bytes> {
-        (self.at < self.text.len()).then(|| self.text.slice(self.at..))
+    fn rest(&self) -> Result<Option<Bytes>, SocketIoError> {
+        match self.text.get(self.at) {
+            None => Ok(None),
+            // To the reference parser a space is an id.
+            Some(first) if first.is_ascii_whitespace() => {
+                Err(SocketIoError::Head { part: "id", at: self.at })
+            }
+            Some(_) => Ok(Some(self.text.slice(self.at..))),
+        }
     }
 }
 
