@@ -29,7 +29,8 @@
 //! | `testing` | a server for the tests of your application | feature `testing` |
 //! | [`Client`] | the client on tokio | feature `client` (default) |
 //!
-//! `wss` needs the feature `tls` (default).
+//! `wss` needs the feature `tls` (default). The feature `socketio` adds Socket.IO servers:
+//! `ClientBuilder::socketio`.
 #![cfg_attr(not(feature = "wire"), no_std)]
 
 extern crate alloc;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use staywire::CallOptions;
-use staywire::socketio::Arguments;
+use staywire::socketio::{Arguments, Parser};
 use staywire_interop::Peer;
 
 use crate::support::{connected, event, polling, told, websocket, within};
@@ -17,6 +17,24 @@ async fn events_and_answers_travel_both_ways_over_a_websocket() {
 async fn events_and_answers_travel_both_ways_over_polling() {
     let server = Peer::node("servers.mjs", &["transports=polling"]);
     both_ways(&server, polling()).await;
+}
+
+#[tokio::test]
+async fn events_and_answers_travel_both_ways_as_message_pack() {
+    let server = Peer::node("servers.mjs", &["parser=msgpack"]);
+    for options in [websocket(), polling()] {
+        both_ways(&server, options.parser(Parser::Msgpack)).await;
+    }
+    let (client, mut events) =
+        connected(&server.url("/"), websocket().parser(Parser::Msgpack)).await;
+    let mut arguments = Arguments::new();
+    let image = arguments.attach(vec![0, 255, 7]);
+    arguments.push(&json!({"name": "a", "image": image})).unwrap();
+    within(client.emit("echo back", arguments)).await.unwrap();
+    let echoed = event(&mut events).await;
+    assert_eq!(echoed.attachments(), [vec![0u8, 255, 7]]);
+    assert_eq!(echoed.data::<Value>().unwrap()["name"], "a");
+    client.close().await;
 }
 
 async fn both_ways(server: &Peer, options: staywire::SocketIoOptions) {
