@@ -27,7 +27,7 @@ Prints a line for each goal: `goal NAME ratio R needs N ok`, or `short` where th
 whole 95 % interval of the ratio lies below the need.
 
   --quick       fewer and shorter rounds: the intervals are wider
-  --only NAME   one goal: typed_events_1, typed_events_16, typed_events_64,
+  --only NAME   one figure: typed_events_1 (a note, no goal), typed_events_16, typed_events_64,
                 idle_memory, lone_event; or the beginning of such a name
 ";
 

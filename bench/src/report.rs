@@ -39,6 +39,12 @@ pub(crate) fn goal(name: &str, ratio: &Estimate, needs: f64) -> Outcome {
     outcome
 }
 
+/// Prints the line of a figure that is no goal.
+pub(crate) fn note(name: &str, ratio: &Estimate) -> Outcome {
+    println!("note {name} ratio {:.2}", ratio.median);
+    Outcome::Ok
+}
+
 /// The processes that wanted a core in the last minute, in words.
 pub(crate) fn load() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

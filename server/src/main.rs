@@ -44,13 +44,17 @@ fn serve(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(async {
         let demo = config.demo;
         let server = Server::start(config).await?;
+        // Whoever reads the line below may signal at once.
+        let mut stop = StopSignals::new()?;
+        #[cfg(unix)]
+        tokio::spawn(read_keys_again(hangups()?, server.clone()));
         let mode = if demo { " (demo: anyone gets a token)" } else { "" };
         println!("staywire-server listens on http://{}{mode}", server.address());
-        stop_signal().await?;
+        stop.next().await?;
         eprintln!("staywire-server: draining; a second signal stops at once");
         tokio::select! {
             () = server.shut_down() => {}
-            _ = stop_signal() => server.stop().await,
+            _ = stop.next() => server.stop().await,
         }
         Ok(())
     })
@@ -70,17 +74,53 @@ fn configuration(flags: Flags) -> Result<Config, Box<dyn std::error::Error>> {
     Ok(config)
 }
 
-/// Resolves at the first request to stop: Ctrl-C, or SIGTERM where there is such a thing.
-async fn stop_signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
+#[cfg(unix)]
+fn hangups() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+}
+
+/// Reads the key set again at each SIGHUP, which is how an issuer's new keys are announced.
+#[cfg(unix)]
+async fn read_keys_again(mut hangups: tokio::signal::unix::Signal, server: Server) {
+    while hangups.recv().await.is_some() {
+        match server.gate().verifier().reload() {
+            Ok(keys) => eprintln!("staywire-server: tokens are verified with {keys} keys now"),
+            Err(error) => eprintln!("staywire-server: the keys stay as they are: {error}"),
         }
     }
+}
+
+/// Requests to stop: Ctrl-C, or SIGTERM where there is such a thing.
+struct StopSignals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+    }
+
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Resolves at the next request.
+    async fn next(&mut self) -> std::io::Result<()> {
+        #[cfg(unix)]
+        {
+            tokio::select! {
+                _ = self.interrupt.recv() => Ok(()),
+                _ = self.terminate.recv() => Ok(()),
+            }
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await
+    }
 }

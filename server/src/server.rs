@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::bus::Bus;
-use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus};
+use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus, StoreBounds};
 use crate::config::{AiConfig, Config, ConfigError};
 use crate::gateway::{Gate, GateError};
 use crate::hub::Hub;
@@ -87,7 +87,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens and serves on this runtime, over a store of its own in memory.
+    /// Listens and serves on this runtime, over a store of its own in memory. Dropping the future
+    /// serves nobody.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let store = format!("{:016x}", getrandom::u64()?);
         let history = HistoryBounds {
@@ -99,7 +100,13 @@ impl Server {
             entries: config.dedup.entries_per_producer,
             max_age_ms: config.dedup.max_age_ms,
         };
-        Self::start_on(config, Arc::new(MemoryBus::new(&store, history, dedup))).await
+        let bounds = StoreBounds {
+            rooms: config.history.max_rooms,
+            bytes: config.history.max_bytes,
+            producers: config.dedup.max_producers,
+        };
+        let bus = MemoryBus::bounded(&store, history, dedup, bounds);
+        Self::start_on(config, Arc::new(bus)).await
     }
 
     /// Listens and serves over a store that other servers of this process may share.
@@ -199,7 +206,7 @@ impl Server {
     /// Takes leave of every client: no new ones, each old one is told a moment of its own within
     /// `window_ms` to connect elsewhere. No new tasks; those there are go on. Returns when all
     /// clients have gone and all tasks have ended, or the configured grace after the window has
-    /// passed. Idempotent.
+    /// passed. Idempotent; dropping the future doesn't let anybody in again.
     pub async fn drain(&self) {
         let drain = &self.parts.config.drain;
         self.parts.tasks.drain(drain.window_ms.saturating_add(drain.grace_ms));
@@ -216,14 +223,15 @@ impl Server {
         let _ = tokio::time::timeout(patience, left).await;
     }
 
-    /// Drains, closes what is left, and returns when the port is free. Idempotent.
+    /// Drains, closes what is left, and returns when the port is free. Idempotent; a future that is
+    /// dropped while it drains leaves the rest to another call of this or of [`Server::stop`].
     pub async fn shut_down(&self) {
         self.drain().await;
         self.stop().await;
     }
 
     /// Cancels every task and closes every connection now, and returns when the port is free and
-    /// they are gone. Idempotent.
+    /// they are gone. Idempotent; a future that is dropped leaves the rest to another call.
     pub async fn stop(&self) {
         // Before the connections, so that whoever is there still hears of it.
         self.parts.tasks.stop().await;

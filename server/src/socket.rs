@@ -123,8 +123,7 @@ impl Reader {
             Message::Text(text) => self.session.handle_text(&text, now_ms).await,
             Message::Binary(bytes) => self.session.handle_binary(&bytes, now_ms).await,
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {
-                self.session.handle_heard(now_ms);
-                Ok(())
+                self.session.handle_heard(now_ms)
             }
         }
     }
@@ -149,11 +148,19 @@ impl Reader {
         }
     }
 
+    /// What to say to a peer whose stream can't be read on; nothing if it is just gone.
     fn broken(&self, error: &axum::Error) -> Option<Refusal> {
+        // The text, since the error's type belongs to a crate behind axum, of a version of its own.
         let text = error.to_string();
         tracing::debug!(error = %text, "a connection broke");
-        let limit_bytes = self.parts.config.limits.max_frame_bytes;
-        text.contains("too long").then_some(Refusal::TooLarge { what: "the frame", limit_bytes })
+        if text.contains("too long") {
+            let limit_bytes = self.parts.config.limits.max_frame_bytes;
+            return Some(Refusal::TooLarge { what: "the frame", limit_bytes });
+        }
+        let is_gone = text.contains("without closing handshake");
+        let breaks_rules = text.contains("protocol error") || text.contains("UTF-8");
+        (breaks_rules && !is_gone)
+            .then(|| Refusal::BadRequest(format!("this is no WebSocket message: {text}")))
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{CallError, StartError};
 use super::room::{Room, RoomEvent};
-use super::{CallOptions, Client, JoinFrom};
+use super::{Client, JoinFrom};
 use crate::engine::Gap;
 use crate::events::{AiComplete, AiError, AiToken};
 use crate::wire::{Event, EventError};
@@ -116,10 +116,8 @@ impl Answer {
             offset: u64,
         }
         // It names this answer alone, so that a repeat can't stop the next one.
-        let options = CallOptions { idempotent: true, ..CallOptions::default() };
         let cancel = Cancel { session_id: &self.session_id, offset: self.offset };
-        self.client.call_with::<_, serde_json::Value>("ai.cancel", &cancel, options).await?;
-        Ok(())
+        self.client.tell("ai.cancel", &cancel).await
     }
 }
 

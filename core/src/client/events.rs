@@ -13,10 +13,10 @@ use crate::wire::{Event, WireError};
 /// Something that belongs to no room.
 #[derive(Debug, Clone)]
 pub enum ClientEvent {
-    /// An event of a `plain` server, or a frame of a type that this version doesn't know.
+    /// An event of a `plain` or Socket.IO server, or a frame of a type that this version doesn't know.
     Event(Event),
     /// Events may have been missed. On `plain` this follows every reconnect, since nobody can
-    /// prove the opposite.
+    /// prove the opposite; with Socket.IO every one that the server did not restore.
     Gap(Gap),
     /// The server sent something that can't be read.
     Unreadable(WireError),
@@ -26,10 +26,15 @@ pub enum ClientEvent {
 }
 
 impl ClientEvent {
+    /// Bytes that it keeps alive, for bounds on queues.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Event(event) => event.size(),
-            _ => 0,
+            Self::Gap(_) => 0,
+            Self::Unreadable(error) => error.size(),
+            Self::ServerError(Refusal { code, message, data, .. }) => {
+                code.len() + message.len() + data.as_ref().map_or(0, |data| data.len())
+            }
         }
     }
 }

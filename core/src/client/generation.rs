@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ending::{Ending, Ends};
 use super::error::{CallError, StartError};
-use super::live::{LiveEvent, LiveRoom};
-use super::{CallOptions, Client, JoinFrom};
+use super::live::LiveEvent;
+use super::{Client, JoinFrom};
 use crate::folds::GenerationState;
 
 /// How to generate.
@@ -21,10 +22,15 @@ pub struct GenerateOptions {
 #[derive(Debug)]
 pub struct Generation {
     client: Client,
-    live: LiveRoom<GenerationState>,
+    course: Ending<GenerationState>,
     session_id: String,
     task_id: Option<String>,
-    finished: bool,
+}
+
+impl Ends for GenerationState {
+    fn has_ended(&self) -> bool {
+        self.status.is_final()
+    }
 }
 
 #[derive(Serialize)]
@@ -65,23 +71,16 @@ pub(super) async fn start(
     // It may have begun already: its first event follows this place.
     let room = client.join_from(&room, JoinFrom::Position { epoch, offset }).await?;
     let task_id = Some(task_id);
-    Ok(Generation {
-        client: client.clone(),
-        live: LiveRoom::new(room),
-        session_id,
-        task_id,
-        finished: false,
-    })
+    Ok(Generation { client: client.clone(), course: Ending::new(room), session_id, task_id })
 }
 
 pub(super) async fn watch(client: &Client, session_id: &str) -> Result<Generation, StartError> {
     let room = client.join(&format!("session:{session_id}")).await?;
     Ok(Generation {
         client: client.clone(),
-        live: LiveRoom::new(room),
+        course: Ending::new(room),
         session_id: session_id.to_owned(),
         task_id: None,
-        finished: false,
     })
 }
 
@@ -93,47 +92,37 @@ impl Generation {
 
     /// The task that runs it, where the server has said so.
     pub fn task_id(&self) -> Option<&str> {
-        let told = Some(self.live.state().task_id.as_str()).filter(|id| !id.is_empty());
+        let told = Some(self.course.state().task_id.as_str()).filter(|id| !id.is_empty());
         self.task_id.as_deref().or(told)
     }
 
     /// Where it stands: step, percent, message, and the page as it is now.
     pub fn state(&self) -> &GenerationState {
-        self.live.state()
+        self.course.state()
     }
 
     /// What happens next; `None` after its end. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<LiveEvent> {
-        if self.finished {
-            return None;
-        }
-        let event = self.live.next().await?;
-        self.finished = self.live.state().status.is_final();
-        Some(event)
+        self.course.next().await
     }
 
-    /// Takes what comes until it has ended; where it stands then.
+    /// Takes what comes until it has ended; where it stands then. Dropping the future loses nothing.
     pub async fn finish(&mut self) -> &GenerationState {
-        while self.next().await.is_some() {}
-        self.live.state()
+        self.course.finish().await
     }
 
-    /// Stops it. It still ends with what the server says last. Idempotent.
+    /// Stops it. It still ends with what the server says last. Idempotent; dropping the future
+    /// doesn't take it back once it was sent.
     pub async fn cancel(&self) -> Result<(), CallError> {
-        let options = CallOptions { idempotent: true, ..CallOptions::default() };
-        let session = Session { session_id: &self.session_id };
-        self.client
-            .call_with::<_, serde_json::Value>("generation.cancel", &session, options)
-            .await?;
-        Ok(())
+        self.client.tell("generation.cancel", &Session { session_id: &self.session_id }).await
     }
 
     /// Goes on with a generation that failed, at the step that did; [`Generation::next`] brings
-    /// what follows.
+    /// what follows. Dropping the future doesn't take it back once it was sent.
     pub async fn retry(&mut self) -> Result<(), CallError> {
         let session = Session { session_id: &self.session_id };
         self.client.call::<_, serde_json::Value>("generation.retry", &session).await?;
-        self.finished = false;
+        self.course.go_on();
         Ok(())
     }
 }

@@ -69,17 +69,14 @@ impl<F: Fold> LiveRoom<F> {
     }
 
     fn take(&mut self, event: Event) -> LiveEvent {
-        let (Ok(kind), Ok(Payload::Json(data))) = (event.kind(), event.payload()) else {
+        let Ok((kind, Payload::Json(data))) = event.parts() else {
             return LiveEvent::Other(event);
         };
         match self.state.apply(&kind, data) {
-            Ok(true) => {
+            Ok(changed) => {
+                // It borrows from the event.
                 drop(kind);
-                LiveEvent::Changed(event)
-            }
-            Ok(false) => {
-                drop(kind);
-                LiveEvent::Other(event)
+                if changed { LiveEvent::Changed(event) } else { LiveEvent::Other(event) }
             }
             Err(error) => LiveEvent::Unreadable(error),
         }

@@ -3,6 +3,7 @@
 mod answer;
 mod builder;
 mod dispatch;
+mod ending;
 mod error;
 mod events;
 mod generation;
@@ -73,6 +74,13 @@ pub struct CallOptions {
     pub idempotent: bool,
     /// How long to wait for the answer, the time without a connection included. Default 30 s.
     pub timeout: Duration,
+}
+
+impl CallOptions {
+    /// The defaults, for a call that may be sent again after a lost link.
+    pub fn idempotent() -> Self {
+        Self { idempotent: true, ..Self::default() }
+    }
 }
 
 impl Default for CallOptions {

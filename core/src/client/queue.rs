@@ -138,3 +138,36 @@ fn wake(waker: &mut Option<Waker>) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+
+    use super::*;
+    use crate::connection::Refusal;
+
+    #[test]
+    fn what_a_server_says_of_itself_counts_and_what_is_dropped_is_said() {
+        let queue = EventQueue::new(Bounds { events: 100, bytes: 1_000 });
+        let said = |letter: &str| {
+            let refusal = Refusal::new("x", letter.repeat(300));
+            ClientEvent::ServerError(refusal)
+        };
+        for letter in ["a", "b", "c", "d"] {
+            queue.push(said(letter));
+            assert!(lock(&queue.state).bytes <= 1_000);
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut next = || match queue.poll(&mut cx) {
+            Poll::Ready(Some(event)) => event,
+            other => panic!("{other:?}"),
+        };
+        assert!(
+            matches!(next(), ClientEvent::Gap(Gap { reason: GapReason::Overflow, .. })),
+            "three were dropped"
+        );
+        let ClientEvent::ServerError(last) = next() else { panic!("not what came last") };
+        assert!(last.message.starts_with('d'));
+        assert_eq!(lock(&queue.state).bytes, 0);
+    }
+}

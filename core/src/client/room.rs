@@ -71,11 +71,13 @@ impl Room {
     }
 
     /// A page of the room's past: at most `limit` events before the offset `before`, or the latest.
+    /// Dropping the future gives the question up.
     pub async fn history(&self, before: Option<u64>, limit: u32) -> Result<HistoryPage, CallError> {
         self.client.history(&self.name, before, limit).await
     }
 
     /// Follows who is in this room, and who of them is writing; it begins with who is there now.
+    /// Dropping the future leaves that room again; this one stays joined.
     pub async fn presence(&self) -> Result<LiveRoom<People>, JoinError> {
         self.client.presence(&self.name).await
     }

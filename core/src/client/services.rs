@@ -57,12 +57,13 @@ struct Typing<'a> {
 }
 
 impl Client {
-    /// Joins a room and folds its events into a state of yours. See [`Fold`].
+    /// Joins a room and folds its events into a state of yours. See [`Fold`]. Dropping the future
+    /// leaves the room again.
     pub async fn live<F: Fold>(&self, room: &str) -> Result<LiveRoom<F>, JoinError> {
         Ok(LiveRoom::new(self.join(room).await?))
     }
 
-    /// Generates a website. See [`Client::generate_with`].
+    /// Generates a website. See [`Client::generate_with`], also for what a dropped future leaves.
     pub async fn generate(&self, prompt: &str) -> Result<Generation, StartError> {
         self.generate_with(prompt, GenerateOptions::default()).await
     }
@@ -78,7 +79,8 @@ impl Client {
         generation::start(self, prompt, options).await
     }
 
-    /// Follows a generation that was started elsewhere; it begins with its state.
+    /// Follows a generation that was started elsewhere; it begins with its state. Dropping the future
+    /// leaves its room again.
     pub async fn generation(&self, session_id: &str) -> Result<Generation, StartError> {
         generation::watch(self, session_id).await
     }
@@ -92,24 +94,25 @@ impl Client {
         task::start(self, kind, input).await
     }
 
-    /// Follows a task of yours that was started elsewhere; it begins with its state.
+    /// Follows a task of yours that was started elsewhere; it begins with its state. Dropping the
+    /// future leaves its room again.
     pub async fn task(&self, task_id: &str) -> Result<Task, StartError> {
         task::watch(self, task_id).await
     }
 
-    /// Your tasks, the latest first.
+    /// Your tasks, the latest first. Dropping the future gives the question up.
     pub async fn tasks(&self) -> Result<Vec<TaskUpdated>, CallError> {
         task::list(self).await
     }
 
-    /// Follows a dashboard; it begins with its state.
+    /// Follows a dashboard; it begins with its state. Dropping the future leaves its room again.
     pub async fn dashboard(&self, id: &str) -> Result<LiveRoom<DashboardState>, JoinError> {
         self.live(&format!("dashboard:{id}")).await
     }
 
     /// Follows your notices, which all your devices share; it begins with the latest of them.
     ///
-    /// It waits for a connection where there is none.
+    /// It waits for a connection where there is none. Dropping the future leaves the room again.
     pub async fn notifications(&self) -> Result<LiveRoom<Inbox>, JoinError> {
         let closed = |state: &State| matches!(state, State::Closed { .. });
         let mut state = self.state.clone();
@@ -122,37 +125,42 @@ impl Client {
         self.live(&format!("user:{subject}")).await
     }
 
-    /// Marks notices as read, on all your devices. Idempotent.
+    /// Marks notices as read, on all your devices. Idempotent; dropping the future doesn't take it
+    /// back once it was sent.
     pub async fn read_notifications(&self, ids: &[&str]) -> Result<(), CallError> {
-        self.ask_twice("notifications.read", &Read { ids }).await
+        self.tell("notifications.read", &Read { ids }).await
     }
 
     /// A page of a room's past: at most `limit` events before the offset `before`, or the latest.
+    /// Dropping the future gives the question up.
     pub async fn history(
         &self,
         room: &str,
         before: Option<u64>,
         limit: u32,
     ) -> Result<HistoryPage, CallError> {
-        let options = CallOptions { idempotent: true, ..CallOptions::default() };
-        self.call_with("rooms.history", &History { room, before, limit }, options).await
+        let page = History { room, before, limit };
+        self.call_with("rooms.history", &page, CallOptions::idempotent()).await
     }
 
     /// Tells the people in a chat room that you are writing, or have stopped. Say it again every
-    /// few seconds while it lasts.
+    /// few seconds while it lasts. Dropping the future doesn't take it back once it was sent.
     pub async fn typing(&self, room: &str, typing: bool) -> Result<(), CallError> {
-        self.ask_twice("chat.typing", &Typing { room, typing }).await
+        self.tell("chat.typing", &Typing { room, typing }).await
     }
 
     /// Follows who is in a room, and who of them is writing. See
-    /// [`Room::presence`](super::Room::presence).
+    /// [`Room::presence`](super::Room::presence). Dropping the future leaves that room again.
     pub async fn presence(&self, room: &str) -> Result<LiveRoom<People>, JoinError> {
         self.live(&format!("presence:{room}")).await
     }
 
     /// A call that may be sent again, and whose answer says nothing.
-    async fn ask_twice<D: Serialize>(&self, method: &str, data: &D) -> Result<(), CallError> {
-        let options = CallOptions { idempotent: true, ..CallOptions::default() };
+    pub(super) async fn tell<D>(&self, method: &str, data: &D) -> Result<(), CallError>
+    where
+        D: Serialize,
+    {
+        let options = CallOptions::idempotent();
         self.call_with::<_, serde_json::Value>(method, data, options).await?;
         Ok(())
     }

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::dispatch::Command;
 use super::error::{AnswerError, BuildError};
+use super::token::apart;
 use super::{CallError, CallOptions, Client, SendError};
 use crate::connection::Body;
 use crate::connection::socketio::{Continuity, Reply};
@@ -104,8 +105,8 @@ impl SocketIoOptions {
     /// Asks this function for what to prove this client with, anew for each connection: an object of
     /// JSON. Default: `{"token": …}` with the token of the builder, if it has one.
     ///
-    /// It has no more time than is left to connect. If it fails, or the server doesn't let it in, it
-    /// is asked again after a wait.
+    /// It runs in a task of its own, and has no more time than there is to connect. If it fails, or
+    /// the server doesn't let the client in, it is asked again after a wait.
     pub fn auth<F, Fut, T, E>(mut self, ask: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -113,10 +114,11 @@ impl SocketIoOptions {
         T: Serialize,
         E: Into<ProviderError>,
     {
+        let ask = std::sync::Arc::new(ask);
         self.auth = Some(std::sync::Arc::new(move || {
-            let answer = ask();
-            Box::pin(async move {
-                let answer = answer.await.map_err(Into::into)?;
+            let ask = ask.clone();
+            apart("the auth function panicked", async move {
+                let answer = ask().await.map_err(Into::into)?;
                 serde_json::value::to_raw_value(&answer).map_err(Into::into)
             })
         }));

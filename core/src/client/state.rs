@@ -40,13 +40,17 @@ impl StateWatch {
     ///
     /// Dropping the future loses nothing.
     pub async fn wait_for(&mut self, mut wish: impl FnMut(&State) -> bool) -> Option<State> {
-        let mut granted = false;
-        let look = |state: &State| {
-            granted = wish(state);
-            granted || matches!(state, State::Closed { .. })
-        };
-        let state = *self.receiver.wait_for(look).await.ok()?;
-        granted.then_some(state)
+        loop {
+            // A copy, so that nothing is held while the wish looks at it.
+            let state = *self.receiver.borrow_and_update();
+            if wish(&state) {
+                return Some(state);
+            }
+            if matches!(state, State::Closed { .. }) {
+                return None;
+            }
+            self.receiver.changed().await.ok()?;
+        }
     }
 
     /// When the next attempt starts, on tokio's clock; `None` while none is planned.

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ending::{Ending, Ends};
 use super::error::{CallError, StartError};
-use super::live::{LiveEvent, LiveRoom};
+use super::live::LiveEvent;
 use super::{CallOptions, Client, JoinFrom};
 use crate::events::TaskUpdated;
 use crate::folds::TaskProgress;
@@ -13,9 +14,14 @@ use crate::folds::TaskProgress;
 #[derive(Debug)]
 pub struct Task {
     client: Client,
-    live: LiveRoom<TaskProgress>,
+    course: Ending<TaskProgress>,
     task_id: String,
-    finished: bool,
+}
+
+impl Ends for TaskProgress {
+    fn has_ended(&self) -> bool {
+        self.task.state.is_final()
+    }
 }
 
 #[derive(Serialize)]
@@ -45,13 +51,13 @@ where
     let Started { task_id, room, epoch, offset } = started;
     // It may have begun already: its first event follows this place.
     let room = client.join_from(&room, JoinFrom::Position { epoch, offset }).await?;
-    Ok(Task { client: client.clone(), live: LiveRoom::new(room), task_id, finished: false })
+    Ok(Task { client: client.clone(), course: Ending::new(room), task_id })
 }
 
 pub(super) async fn watch(client: &Client, task_id: &str) -> Result<Task, StartError> {
     let room = client.join(&format!("task:{task_id}")).await?;
     let task_id = task_id.to_owned();
-    Ok(Task { client: client.clone(), live: LiveRoom::new(room), task_id, finished: false })
+    Ok(Task { client: client.clone(), course: Ending::new(room), task_id })
 }
 
 pub(super) async fn list(client: &Client) -> Result<Vec<TaskUpdated>, CallError> {
@@ -59,8 +65,9 @@ pub(super) async fn list(client: &Client) -> Result<Vec<TaskUpdated>, CallError>
     struct Listed {
         tasks: Vec<TaskUpdated>,
     }
-    let options = CallOptions { idempotent: true, ..CallOptions::default() };
-    let listed: Listed = client.call_with("tasks.list", &serde_json::Map::new(), options).await?;
+    let nothing = serde_json::Map::new();
+    let listed: Listed =
+        client.call_with("tasks.list", &nothing, CallOptions::idempotent()).await?;
     Ok(listed.tasks)
 }
 
@@ -72,39 +79,31 @@ impl Task {
 
     /// Where it stands, and the latest pieces of its result.
     pub fn state(&self) -> &TaskProgress {
-        self.live.state()
+        self.course.state()
     }
 
     /// What happens next; `None` after its end. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<LiveEvent> {
-        if self.finished {
-            return None;
-        }
-        let event = self.live.next().await?;
-        self.finished = self.live.state().task.state.is_final();
-        Some(event)
+        self.course.next().await
     }
 
-    /// Takes what comes until it has ended; where it stands then.
+    /// Takes what comes until it has ended; where it stands then. Dropping the future loses nothing.
     pub async fn finish(&mut self) -> &TaskProgress {
-        while self.next().await.is_some() {}
-        self.live.state()
+        self.course.finish().await
     }
 
-    /// Stops it. It still ends with what the server says last. Idempotent.
+    /// Stops it. It still ends with what the server says last. Idempotent; dropping the future
+    /// doesn't take it back once it was sent.
     pub async fn cancel(&self) -> Result<(), CallError> {
-        let options = CallOptions { idempotent: true, ..CallOptions::default() };
-        let named = Named { task_id: &self.task_id };
-        self.client.call_with::<_, serde_json::Value>("tasks.cancel", &named, options).await?;
-        Ok(())
+        self.client.tell("tasks.cancel", &Named { task_id: &self.task_id }).await
     }
 
     /// Goes on with a task that failed, from where it came to; [`Task::next`] brings what
-    /// follows.
+    /// follows. Dropping the future doesn't take it back once it was sent.
     pub async fn retry(&mut self) -> Result<(), CallError> {
         let named = Named { task_id: &self.task_id };
         self.client.call::<_, serde_json::Value>("tasks.retry", &named).await?;
-        self.finished = false;
+        self.course.go_on();
         Ok(())
     }
 }

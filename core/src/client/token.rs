@@ -88,8 +88,9 @@ type Provider = dyn Fn() -> BoxFuture<'static, Result<Credential, ProviderError>
 /// Where tokens come from: made from a text, a [`Token`], or an async function.
 ///
 /// The function is asked before the first link and again before each token ends, never twice at a
-/// time. If it fails or takes longer than its deadline, it is asked again after a wait; its future
-/// is dropped then.
+/// time, in a task of its own. If it fails, panics or takes longer than its deadline, it is asked
+/// again after a wait; its future is dropped then. It must not block its thread, as no async function
+/// may.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -177,11 +178,39 @@ impl Source {
         }
     }
 
+    /// Asks for a token. The application's function runs in a task of its own, which ends with the
+    /// future: it may panic there, and a slow one keeps no connection waiting.
     pub(super) fn ask(&self) -> BoxFuture<'static, Result<Credential, ProviderError>> {
-        match self {
-            Self::Fixed(token) => std::future::ready(Ok(token.clone().into_credential())).boxed(),
-            Self::Provider(provider) => provider(),
+        let provider = match self {
+            Self::Fixed(token) => {
+                return std::future::ready(Ok(token.clone().into_credential())).boxed();
+            }
+            Self::Provider(provider) => provider.clone(),
+        };
+        apart("the token provider panicked", async move { provider().await })
+    }
+}
+
+/// Runs a function of the application in a task of its own, which ends with the future.
+pub(super) fn apart<T: Send + 'static>(
+    panicked: &'static str,
+    asked: impl Future<Output = Result<T, ProviderError>> + Send + 'static,
+) -> BoxFuture<'static, Result<T, ProviderError>> {
+    let mut task = AbortOnDrop(tokio::spawn(asked));
+    async move {
+        match (&mut task.0).await {
+            Ok(answer) => answer,
+            Err(_) => Err(panicked.into()),
         }
+    }
+    .boxed()
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -131,3 +131,29 @@ impl Default for Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They are documented, and applications count on them.
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let config = Config::default();
+        assert_eq!(config.protocol, ProtocolChoice::Auto);
+        let backoff = config.backoff;
+        assert_eq!((backoff.base, backoff.cap), (Millis(500), Millis::from_secs(20)));
+        assert_eq!(backoff.give_up_after, None);
+        let heartbeat = config.heartbeat;
+        assert_eq!((heartbeat.interval.0, heartbeat.timeout.0), (30_000, 10_000));
+        assert!(!config.plain_heartbeat);
+        let deadlines = [config.connect_deadline, config.token_deadline, config.refresh_margin];
+        assert_eq!(deadlines.map(|deadline| deadline.0), [10_000, 10_000, 60_000]);
+        let spans = [config.retire_after, config.probe_deadline, config.stable_after];
+        assert_eq!(spans.map(|span| span.0), [5_000, 1_000, 5_000]);
+        assert_eq!((config.max_calls, config.max_rooms), (1_024, 1_024));
+        let outbox = config.outbox;
+        assert_eq!((outbox.max_entries, outbox.max_bytes), (1_000, 1 << 20));
+        assert_eq!(outbox.on_overflow, OnOverflow::Reject);
+    }
+}

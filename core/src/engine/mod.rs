@@ -182,7 +182,7 @@ impl<N: Name> Engine<N> {
         self.rooms.remove(room);
     }
 
-    /// The application fell behind, and its queue for this room was dropped. `epoch` and `offset`
+    /// The application fell behind, and its queue for this room takes no more. `epoch` and `offset`
     /// name the last event that was handed over; the room goes on from there after
     /// [`room_caught_up`](Self::room_caught_up).
     pub fn room_overflowed(&mut self, room: RoomId, epoch: N, offset: u64) {

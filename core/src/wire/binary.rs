@@ -73,9 +73,8 @@ pub(crate) fn decode_events(frame: &Bytes) -> Result<Batches, WireError> {
     let mut batches = Batches::new();
     for record in decode(frame)? {
         let (subscription, offset, event): (u32, u64, &RawValue) =
-            serde_json::from_slice(&record.header).map_err(|error| WireError::NotAFrame {
-                reason: format!("a binary record's header: {error}"),
-            })?;
+            serde_json::from_slice(&record.header)
+                .map_err(|error| WireError::not_a_frame(&error))?;
         let header = record.header.slice_ref(event.get().as_bytes());
         let events = Events::lone(header, offset, Some(record.payload))?;
         batches.push(Batch { subscription, events });

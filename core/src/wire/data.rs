@@ -85,11 +85,7 @@ fn parse(text: &[u8]) -> Result<Places, WireError> {
     length(text)?;
     let mut parser = serde_json::Deserializer::from_slice(text);
     let places = parser.deserialize_seq(PlacesIn(text)).map_err(|error| {
-        if error.is_data() {
-            WireError::NotAFrame { reason: error.to_string() }
-        } else {
-            WireError::not_json(&error)
-        }
+        if error.is_data() { WireError::not_a_frame(&error) } else { WireError::not_json(&error) }
     })?;
     parser.end().map_err(|error| WireError::not_json(&error))?;
     Ok(places)

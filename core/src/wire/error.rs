@@ -1,6 +1,7 @@
 //! What can be wrong with a frame.
 
-/// A frame that can't be read. It says what is wrong, where, and never repeats the payload.
+/// A frame that can't be read. It says what is wrong and where, and repeats no more of the frame than
+/// a few words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The bytes are no WebSocket message (RFC 6455), or one that is larger than allowed.
@@ -64,7 +65,26 @@ impl WireError {
     }
 
     pub(crate) fn bad_control(frame: &str, error: &serde_json::Error) -> Self {
-        Self::BadControl { frame: shorten(frame), reason: error.to_string() }
+        Self::BadControl { frame: shorten(frame), reason: in_short(error) }
+    }
+
+    pub(crate) fn not_a_frame(error: &serde_json::Error) -> Self {
+        Self::NotAFrame { reason: in_short(error) }
+    }
+
+    /// Bytes of its texts.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::NotAMessage { reason }
+            | Self::NotJson { reason, .. }
+            | Self::NotAFrame { reason } => reason.len(),
+            Self::BadControl { frame, reason } => frame.len() + reason.len(),
+            Self::Missing { frame, .. } => frame.len(),
+            Self::Truncated { .. } => 0,
+            // It holds no more than a few words of the parser's.
+            #[cfg(feature = "socketio")]
+            Self::SocketIo(_) => 0,
+        }
     }
 }
 
@@ -72,16 +92,44 @@ impl WireError {
 pub(crate) fn reason_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+        Some(end) => shorten_to(&text[..end], MOST_WORDS),
+        None => shorten_to(&text, MOST_WORDS),
     }
 }
 
+/// The parser's words and its position. It quotes texts of any length.
+fn in_short(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => format!("{}{}", shorten_to(&text[..end], MOST_WORDS), &text[end..]),
+        None => shorten_to(&text, MOST_WORDS),
+    }
+}
+
+/// Characters of a parser's words that an error keeps.
+const MOST_WORDS: usize = 160;
+
 /// A hostile peer names its frames as it likes: an error keeps the beginning.
 pub(crate) fn shorten(text: &str) -> String {
-    const MOST: usize = 64;
-    match text.char_indices().nth(MOST) {
+    shorten_to(text, 64)
+}
+
+fn shorten_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_repeats_little_of_what_came() {
+        let text = format!("\n\"{}\"", "long ".repeat(1_000));
+        let error = serde_json::from_str::<u32>(&text).unwrap_err();
+        let WireError::NotAFrame { reason } = WireError::not_a_frame(&error) else { panic!() };
+        assert!(reason.chars().count() < 200 && reason.contains("line 2"), "{reason}");
     }
 }

@@ -132,7 +132,20 @@ impl Event {
             Some(Extra::Binary(bytes)) => Ok(Payload::Binary(bytes)),
             #[cfg(feature = "socketio")]
             Some(Extra::SocketIo(parts)) => Ok(Payload::Json(parts.data())),
-            None => Ok(Payload::Json(self.envelope()?.data.map_or("null", RawValue::get))),
+            None => Ok(self.parts()?.1),
+        }
+    }
+
+    /// The type, and the data as it came.
+    pub(crate) fn parts(&self) -> Result<(Cow<'_, str>, Payload<'_>), EventError> {
+        match self.extra.as_deref() {
+            None => {
+                let Envelope { kind, data } = self.envelope()?;
+                Ok((kind, Payload::Json(data.map_or("null", RawValue::get))))
+            }
+            Some(Extra::Binary(bytes)) => Ok((self.envelope()?.kind, Payload::Binary(bytes))),
+            #[cfg(feature = "socketio")]
+            Some(Extra::SocketIo(parts)) => Ok((parts.kind(), Payload::Json(parts.data()))),
         }
     }
 

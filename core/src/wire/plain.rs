@@ -20,7 +20,7 @@ pub fn decode(text: &Bytes) -> Result<Events, WireError> {
     match serde_json::from_slice::<Typed>(text) {
         Ok(_) if !object => Err(WireError::NotAFrame { reason: "it is not an object".to_owned() }),
         Ok(_) => Events::lone(text.clone(), 0, None),
-        Err(error) if error.is_data() => Err(WireError::NotAFrame { reason: error.to_string() }),
+        Err(error) if error.is_data() => Err(WireError::not_a_frame(&error)),
         Err(error) => Err(WireError::not_json(&error)),
     }
 }

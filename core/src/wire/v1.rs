@@ -176,11 +176,7 @@ fn envelope(text: &[u8]) -> Result<Envelope<'_>, WireError> {
         });
     }
     serde_json::from_slice(text).map_err(|error| {
-        if error.is_data() {
-            WireError::NotAFrame { reason: error.to_string() }
-        } else {
-            WireError::not_json(&error)
-        }
+        if error.is_data() { WireError::not_a_frame(&error) } else { WireError::not_json(&error) }
     })
 }
 

@@ -5,6 +5,7 @@
 //! frames: what follows from a log's being somebody's is decided above.
 
 mod dedup;
+mod evict;
 pub mod memory;
 
 use std::fmt;
@@ -122,6 +123,9 @@ pub enum BusError {
     /// The store can't be reached.
     #[error("the store of rooms can't be reached: {0}")]
     Unreachable(String),
+    /// It remembers the publishes of as many clients as it can.
+    #[error("the store remembers the publishes of as many clients as it can; try again later")]
+    TooManyProducers,
 }
 
 /// Who is told of what happens in rooms. Called in the order of offsets, and never to wait.

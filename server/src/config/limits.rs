@@ -21,6 +21,10 @@ pub struct LimitsConfig {
     pub attempts_per_second: NonZeroU32,
     /// Attempts that one address may make at once after a rest. Default 500.
     pub attempts_burst: NonZeroU32,
+    /// Connections per second that all users of one tenant may make for ever. Default 1,000.
+    pub tenant_attempts_per_second: NonZeroU32,
+    /// Connections that one tenant may make at once after a rest. Default 20,000.
+    pub tenant_attempts_burst: NonZeroU32,
     /// The largest frame that a client may send, in bytes. Default 1,048,576.
     pub max_frame_bytes: usize,
     /// Rooms that one connection may be in. Default 256.
@@ -52,6 +56,8 @@ impl Default for LimitsConfig {
             instances_per_subject: 64,
             attempts_per_second: per_second(50),
             attempts_burst: per_second(500),
+            tenant_attempts_per_second: per_second(1_000),
+            tenant_attempts_burst: per_second(20_000),
             max_frame_bytes: 1 << 20,
             rooms_per_connection: 256,
             commands_per_second: per_second(200),
@@ -114,17 +120,30 @@ pub struct HistoryConfig {
     pub events_per_room: usize,
     /// Age of the oldest event kept, in ms. Default 86,400,000 (a day).
     pub max_age_ms: u64,
+    /// Rooms whose logs are kept; the quietest of the tenant that has the most make way, and are told
+    /// as gaps where they are missed. Default 100,000.
+    pub max_rooms: usize,
+    /// Bytes of events that all rooms keep together, in the same way. Default 1 GiB.
+    pub max_bytes: usize,
 }
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { bytes_per_room: 16 << 20, events_per_room: 1_000, max_age_ms: 86_400_000 }
+        Self {
+            bytes_per_room: 16 << 20,
+            events_per_room: 1_000,
+            max_age_ms: 86_400_000,
+            max_rooms: 100_000,
+            max_bytes: 1 << 30,
+        }
     }
 }
 
 impl HistoryConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("history.events_per_room", self.events_per_room as u64)?;
+        at_least_one("history.max_rooms", self.max_rooms as u64)?;
+        at_least_one("history.max_bytes", self.max_bytes as u64)?;
         at_least_one("history.max_age_ms", self.max_age_ms)
     }
 }
@@ -137,17 +156,21 @@ pub struct DedupConfig {
     pub entries_per_producer: usize,
     /// How long a message is remembered, in ms. Default 600,000 (ten minutes).
     pub max_age_ms: u64,
+    /// Producers remembered, each for twice that time after its last message; one client instance is
+    /// one. Further ones can't publish meanwhile. Default 100,000, and 256 of one subject.
+    pub max_producers: usize,
 }
 
 impl Default for DedupConfig {
     fn default() -> Self {
-        Self { entries_per_producer: 1_024, max_age_ms: 600_000 }
+        Self { entries_per_producer: 1_024, max_age_ms: 600_000, max_producers: 100_000 }
     }
 }
 
 impl DedupConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("dedup.entries_per_producer", self.entries_per_producer as u64)?;
+        at_least_one("dedup.max_producers", self.max_producers as u64)?;
         at_least_one("dedup.max_age_ms", self.max_age_ms)
     }
 }

@@ -13,7 +13,7 @@ use super::client_ip::TrustedProxies;
 use super::credentials::{Credential, RefuseBy};
 use super::identity::Identity;
 use super::jwt::{Verifier, VerifierError};
-use super::limits::{AttemptLimiter, ConnectionPermit, Places};
+use super::limits::{AttemptLimiter, ConnectionPermit, Places, TenantLimiter};
 use super::origin::OriginPolicy;
 use super::refusal::Refusal;
 use super::subprotocol::Offered;
@@ -31,6 +31,7 @@ pub struct Gate {
     origins: OriginPolicy,
     proxies: TrustedProxies,
     attempts: AttemptLimiter,
+    tenants: TenantLimiter,
     places: Places,
     anonymous: bool,
     drain_retry_ms: AtomicU64,
@@ -90,6 +91,7 @@ impl Gate {
             origins: OriginPolicy::new(&config.allowed_origins)?,
             proxies: TrustedProxies::new(&config.trusted_proxies)?,
             attempts: AttemptLimiter::new(&config.limits),
+            tenants: TenantLimiter::new(&config.limits),
             places: Places::new(&config.limits),
             anonymous: config.anonymous_allowed(),
             drain_retry_ms: AtomicU64::new(OPEN),
@@ -111,15 +113,18 @@ impl Gate {
             .map_err(|refusal| Denial { refusal, by, subprotocol })
     }
 
-    /// Whom a credential stands for; for transports that carry it in a message of their own. A ticket
-    /// is used up by it. `now_ms` is in ms since the Unix epoch.
+    /// Whom a credential stands for, if their tenant is not in too great a hurry; for transports that
+    /// carry it in a message of their own. A ticket is used up by it. `now_ms` is in ms since the Unix
+    /// epoch.
     pub fn identify(&self, credential: &Credential, now_ms: u64) -> Result<Identity, Refusal> {
-        match credential {
-            Credential::Bearer(token) => self.verifier.verify(token, now_ms),
-            Credential::Ticket(ticket) => self.tickets.redeem(ticket, now_ms),
-            Credential::None if self.anonymous => Ok(Identity::anonymous()?),
-            Credential::None => Err(Refusal::Unauthorized),
-        }
+        let identity = match credential {
+            Credential::Bearer(token) => self.verifier.verify(token, now_ms)?,
+            Credential::Ticket(ticket) => self.tickets.redeem(ticket, now_ms)?,
+            Credential::None if self.anonymous => Identity::anonymous()?,
+            Credential::None => return Err(Refusal::Unauthorized),
+        };
+        self.tenants.check(&identity.tenant)?;
+        Ok(identity)
     }
 
     /// Counts an attempt of whoever is behind `peer`.
@@ -143,6 +148,7 @@ impl Gate {
     /// Forgets what nobody needs any more. Call it about once a minute.
     pub fn clean(&self) {
         self.attempts.clean();
+        self.tenants.clean();
     }
 
     /// The tokens' verifier.
@@ -235,6 +241,24 @@ mod tests {
         assert_eq!((admission.identity.tenant.as_str(), admission.subprotocol), ("acme", None));
         assert_eq!(gate.places().connections(), 1);
         drop(admission);
+        assert_eq!(gate.places().connections(), 0);
+    }
+
+    #[test]
+    fn a_tenant_in_a_hurry_waits_and_others_do_not() {
+        let one = std::num::NonZeroU32::MIN;
+        let gate = gate(false, |config| {
+            (config.limits.tenant_attempts_per_second, config.limits.tenant_attempts_burst) =
+                (one, one);
+        });
+        let of = |tenant: &str| {
+            let token = gate.verifier().issue("ada", tenant, &[], 60_000, NOW_MS).unwrap().token;
+            admit(&gate, "/ws", &[bearer(&token)]).map_err(|denial| denial.refusal.code())
+        };
+        let first = of("acme").unwrap();
+        assert_eq!(of("acme").unwrap_err(), "rate_limited");
+        assert!(of("other").is_ok());
+        drop(first);
         assert_eq!(gate.places().connections(), 0);
     }
 

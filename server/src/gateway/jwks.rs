@@ -42,14 +42,22 @@ pub enum JwksError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is not a JWK set.
-    #[error("the key set is not `{{\"keys\": [...]}}`: {0}")]
+    /// What is in the file can't be used.
+    #[error("the key set {path} can't be used: {problem}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The text is not a JWK set.
+    #[error("it is not `{{\"keys\": [...]}}`: {0}")]
     Parse(#[from] serde_json::Error),
     /// The set has no keys.
-    #[error("the key set is empty; without a key no token can be verified")]
+    #[error("it is empty; without a key no token can be verified")]
     Empty,
     /// A key cannot be used with the pinned algorithm.
-    #[error("{key} of the key set: {problem}; correct it or take it out")]
+    #[error("{key}: {problem}; correct it or take it out")]
     Unfit {
         /// Which one: its `kid`, or its place.
         key: String,
@@ -64,6 +72,7 @@ impl KeySet {
         let text = std::fs::read_to_string(path)
             .map_err(|source| JwksError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, algorithm)
+            .map_err(|error| JwksError::File { path: path.to_owned(), problem: error.to_string() })
     }
 
     /// Reads JSON text.

@@ -13,7 +13,7 @@ use crate::config::LimitsConfig;
 
 pub mod pace;
 
-pub use pace::{AttemptLimiter, CommandLimiter};
+pub use pace::{AttemptLimiter, CommandLimiter, TenantLimiter};
 
 /// Links that one client instance may have: two while it changes over, and some that died unnoticed.
 const MAX_LINKS_PER_INSTANCE: usize = 8;

@@ -23,8 +23,14 @@ use crate::hub::Hub;
 use crate::session::{Caller, Permit};
 use crate::time::{iso8601, unix_ms};
 
+#[cfg(test)]
+mod tests;
+
 /// Of the rooms that tell who is in another.
 pub(super) const ROOM_PREFIX: &str = "presence:";
+
+/// When to try again what could not be written, at the earliest.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Counts the people of all rooms.
 pub(super) struct PresenceService {
@@ -40,31 +46,44 @@ pub(super) struct PresenceService {
 struct Watched {
     /// What was told.
     told: Arc<StateRoom<People>>,
-    /// Who is there, by user and by client instance.
-    users: Mutex<BTreeMap<String, BTreeMap<String, Device>>>,
+    here: Mutex<Here>,
     /// Held by the one who tells.
     telling: tokio::sync::Mutex<()>,
+}
+
+/// Who is there now. It is only added to under the table of rooms, so that no room is dropped
+/// under somebody who comes.
+#[derive(Default)]
+struct Here {
+    /// By user, and by client instance.
+    users: BTreeMap<String, BTreeMap<String, Device>>,
+    /// How many watch, or are about to.
+    watchers: usize,
 }
 
 #[derive(Default)]
 struct Device {
     subscriptions: u32,
-    /// When the last one ended.
+    /// When the last one ended; told if it lasts.
     left: Option<Instant>,
 }
 
-/// Keeps somebody in a room until it is dropped.
+/// Keeps somebody in a room, or a watcher before it, until it is dropped.
 struct Guard {
     service: Weak<PresenceService>,
     watched: Arc<Watched>,
-    subject: String,
-    instance: String,
+    who: Who,
+}
+
+enum Who {
+    Watcher,
+    User { subject: String, instance: String },
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(service) = self.service.upgrade() {
-            service.gone(&self.watched, &self.subject, &self.instance);
+            service.gone(&self.watched, &self.who);
         }
     }
 }
@@ -79,61 +98,76 @@ impl PresenceService {
         })
     }
 
-    /// Somebody has come to a room, and stays until the permit is dropped.
+    /// Somebody has come to a room, or to watch one, and stays until the permit is dropped.
     pub(super) fn appear(&self, caller: &Caller, room: &str) -> Option<Permit> {
-        if rights::is_service_room(room) {
+        let tenant = &caller.identity.tenant;
+        let guard = if let Some(watched) = room.strip_prefix(ROOM_PREFIX) {
+            self.enter(tenant, watched, Who::Watcher)
+        } else if rights::is_service_room(room) {
             return None;
-        }
-        let watched = self.watched(&caller.identity.tenant, room);
-        let subject = caller.identity.subject.clone();
-        let instance = caller.instance.clone();
-        {
-            let mut users = lock(&watched.users);
-            let devices = users.entry(subject.clone()).or_default();
-            let device = devices.entry(instance.clone()).or_default();
-            device.subscriptions += 1;
-            device.left = None;
-        }
-        self.tell_soon(&watched, Duration::ZERO);
-        Some(Box::new(Guard { service: self.myself.clone(), watched, subject, instance }))
+        } else {
+            let subject = caller.identity.subject.clone();
+            self.enter(tenant, room, Who::User { subject, instance: caller.instance.clone() })
+        };
+        // A watcher too: whoever came after the log was brought up to date for it is still to tell.
+        self.tell_soon(&guard.watched, Duration::ZERO);
+        Some(Box::new(guard))
     }
 
     /// Brings the log of `presence:{room}` up to date for somebody who is about to watch it: they
     /// may come for the first time, or come back to it.
     pub(super) async fn open(&self, tenant: &str, room: &str) -> Result<(), Refusal> {
-        let watched = self.watched(tenant, room);
+        let guard = self.enter(tenant, room, Who::Watcher);
+        let watched = &guard.watched;
         let _telling = watched.telling.lock().await;
-        self.write_changes(&watched).await?;
+        self.forget(watched);
+        self.write_changes(watched).await?;
         watched.told.open_if_new().await
     }
 
-    fn gone(&self, watched: &Arc<Watched>, subject: &str, instance: &str) {
-        {
-            let mut users = lock(&watched.users);
-            let devices = users.get_mut(subject);
-            let Some(device) = devices.and_then(|devices| devices.get_mut(instance)) else {
-                return;
-            };
-            device.subscriptions -= 1;
-            if device.subscriptions == 0 {
-                device.left = Some(Instant::now());
-            }
-        }
-        self.tell_soon(watched, self.linger);
-    }
-
-    fn watched(&self, tenant: &str, room: &str) -> Arc<Watched> {
+    /// Counts somebody in.
+    fn enter(&self, tenant: &str, room: &str, who: Who) -> Guard {
         let key = RoomKey::new(tenant, &format!("{ROOM_PREFIX}{room}"));
         let mut rooms = lock(&self.rooms);
-        if let Some(known) = rooms.get(&key) {
-            return known.clone();
+        let watched = rooms.entry(key).or_insert_with_key(|key| {
+            let told = StateRoom::new(self.hub.clone(), key.clone(), People::default());
+            told.show();
+            let (here, telling) = Default::default();
+            Arc::new(Watched { told, here, telling })
+        });
+        let watched = watched.clone();
+        let mut here = lock(&watched.here);
+        match &who {
+            Who::Watcher => here.watchers += 1,
+            Who::User { subject, instance } => {
+                let devices = here.users.entry(subject.clone()).or_default();
+                let device = devices.entry(instance.clone()).or_default();
+                device.subscriptions += 1;
+                device.left = None;
+            }
         }
-        let told = StateRoom::new(self.hub.clone(), key.clone(), People::default());
-        told.show();
-        let (users, telling) = Default::default();
-        let watched = Arc::new(Watched { told, users, telling });
-        rooms.insert(key, watched.clone());
-        watched
+        drop(here);
+        Guard { service: self.myself.clone(), watched, who }
+    }
+
+    /// Counts somebody out.
+    fn gone(&self, watched: &Arc<Watched>, who: &Who) {
+        let mut here = lock(&watched.here);
+        match who {
+            Who::Watcher => here.watchers -= 1,
+            Who::User { subject, instance } => {
+                let devices = here.users.get_mut(subject);
+                let Some(device) = devices.and_then(|devices| devices.get_mut(instance)) else {
+                    return;
+                };
+                device.subscriptions -= 1;
+                if device.subscriptions == 0 {
+                    device.left = Some(Instant::now());
+                }
+            }
+        }
+        drop(here);
+        self.tell_soon(watched, self.linger);
     }
 
     /// Tells what changed, after a while.
@@ -152,15 +186,20 @@ impl PresenceService {
     /// Writes what changed since it was last told, if anybody watches.
     async fn tell(&self, watched: &Arc<Watched>) {
         let _telling = watched.telling.lock().await;
-        if self.hub.members(watched.told.key()) > 0 {
-            // Nobody is here to be told of a failure; the next change tries again.
-            let _ = self.write_changes(watched).await;
+        self.forget(watched);
+        let wanted = {
+            let here = lock(&watched.here);
+            // What was told of the last ones is taken back, before nobody knows of it any more.
+            here.watchers > 0 || here.users.is_empty()
+        };
+        if wanted && self.write_changes(watched).await.is_err() {
+            // The log can't be reached now.
+            self.tell_soon(watched, self.linger.max(AGAIN));
         }
         self.remove_if_empty(watched);
     }
 
     async fn write_changes(&self, watched: &Arc<Watched>) -> Result<(), Refusal> {
-        self.forget(watched);
         while let Some(change) = next_change(watched) {
             watched
                 .told
@@ -175,7 +214,7 @@ impl PresenceService {
     /// Forgets the devices that have been away for long enough.
     fn forget(&self, watched: &Watched) {
         let stays = |left: Option<Instant>| left.is_none_or(|left| left.elapsed() < self.linger);
-        lock(&watched.users).retain(|_, devices| {
+        lock(&watched.here).users.retain(|_, devices| {
             devices.retain(|_, device| stays(device.left));
             !devices.is_empty()
         });
@@ -183,19 +222,25 @@ impl PresenceService {
 
     fn remove_if_empty(&self, watched: &Arc<Watched>) {
         let mut rooms = lock(&self.rooms);
-        let key = watched.told.key();
-        let empty = lock(&watched.users).is_empty();
-        // Two are ours: the table's and the caller's.
-        if empty && Arc::strong_count(watched) <= 2 && self.hub.members(key) == 0 {
-            rooms.remove(key);
-            watched.told.close();
+        let unused = {
+            let here = lock(&watched.here);
+            here.watchers == 0 && here.users.is_empty()
+        };
+        // Told of nobody, so that whoever comes next can begin anew with nobody.
+        if unused && watched.told.with(|told| told.users.is_empty()) {
+            let key = watched.told.key();
+            if rooms.get(key).is_some_and(|known| Arc::ptr_eq(known, watched)) {
+                rooms.remove(key);
+                watched.told.close();
+            }
         }
     }
 }
 
 /// One difference between who is there and what was told.
 fn next_change(watched: &Watched) -> Option<Presence> {
-    let users = lock(&watched.users);
+    let here = lock(&watched.here);
+    let users = &here.users;
     let change = watched.told.with(|told| {
         let changed = users.iter().find_map(|(user, devices)| {
             let now = u32::try_from(devices.len()).unwrap_or(u32::MAX);
@@ -226,7 +271,7 @@ pub(super) async fn typing(
     rights: &Rights,
 ) -> Result<Box<RawValue>, Refusal> {
     let SetTyping { room, typing } = payload::read("chat.typing", data)?;
-    rights.may_join(caller, &room, now_ms).await?;
+    rights.may_read(caller, &room, now_ms).await?;
     let event = Typing { user: caller.identity.subject.clone(), typing, ..Typing::default() };
     let key = RoomKey::new(&caller.identity.tenant, &format!("{ROOM_PREFIX}{room}"));
     if let Err(error) = hub.signal(&key, payload::stored(&event, now_ms)?).await {

@@ -30,9 +30,26 @@ pub(super) struct Rights {
 }
 
 impl Rights {
-    /// Whether the caller may be in a room. What a room's service must do before somebody comes is
-    /// done here too.
+    /// Whether the caller may be in a room. Its service is told, so that they find it up to date.
     pub(super) async fn may_join(
+        &self,
+        caller: &Caller,
+        room: &str,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        self.may_read(caller, room, now_ms).await?;
+        let tenant = &caller.identity.tenant;
+        if let Some(watched) = room.strip_prefix(PRESENCE_ROOM) {
+            return self.presence.open(tenant, watched).await;
+        }
+        if let Some(user) = room.strip_prefix(USER_ROOM) {
+            return self.notifications.open(tenant, user, now_ms).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the caller may see what is in a room.
+    pub(super) async fn may_read(
         &self,
         caller: &Caller,
         room: &str,
@@ -52,11 +69,11 @@ impl Rights {
             if is_service_room(watched) {
                 return Err(Refusal::Forbidden("nobody is told who is in a service's room".into()));
             }
-            return self.presence.open(&caller.identity.tenant, watched).await;
+            return Ok(());
         }
         if let Some(user) = room.strip_prefix(USER_ROOM) {
             if user == caller.identity.subject {
-                return self.notifications.open(&caller.identity.tenant, user, now_ms).await;
+                return Ok(());
             }
             return Err(Refusal::Forbidden(
                 "a user's room is open to that user alone; join `user:` with your own id".into(),

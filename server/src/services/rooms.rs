@@ -56,7 +56,7 @@ pub(super) async fn history(
             "`limit` of `rooms.history` must be from 1 to {MOST_EVENTS}"
         )));
     }
-    rights.may_join(caller, &room, now_ms).await?;
+    rights.may_read(caller, &room, now_ms).await?;
     let key = RoomKey::new(&caller.identity.tenant, &room);
     let log =
         hub.bus().read(&key, u64::MAX - 1, 0, now_ms).await.map_err(|error| unavailable(&error))?;

@@ -87,7 +87,20 @@ impl<S: Serialize + Send + 'static> StateRoom<S> {
     where
         E: EventData + Send + 'static,
     {
+        self.say_in_turn(|| (event, fold)).await
+    }
+
+    /// The same, with an event that is made once everything before it was told.
+    pub(super) async fn say_in_turn<E, F>(
+        self: &Arc<Self>,
+        make: impl FnOnce() -> (E, F),
+    ) -> Result<Place, Refusal>
+    where
+        E: EventData + Send + 'static,
+        F: FnOnce(&mut S, E) + Send + 'static,
+    {
         let turn = self.turn.clone().lock_owned().await;
+        let (event, fold) = make();
         let room = self.clone();
         let told = tokio::spawn(async move {
             let stored = payload::stored(&event, unix_ms())?;

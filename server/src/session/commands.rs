@@ -38,10 +38,14 @@ impl Session {
         }
         let counts =
             !matches!(frame, ClientFrame::Ping | ClientFrame::Pong | ClientFrame::Leave(_));
-        let allowed = if counts { self.limiter.check(now_ms) } else { Ok(()) };
+        let allowed = if counts {
+            self.limiter.check(now_ms)
+        } else {
+            // Signs of life are no commands, and whoever floods us with them is no good client.
+            self.signs.check(now_ms)?;
+            Ok(())
+        };
         match frame {
-            // Signs of life cost nothing and count for nothing: a flood of them ends with a client
-            // that doesn't read its answers.
             ClientFrame::Ping => {
                 self.out.frame(encode_frame::<()>("pong", None, None));
                 Ok(())

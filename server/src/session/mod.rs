@@ -122,6 +122,8 @@ pub struct Session {
     /// A plain connection's rooms are numbered by the server.
     numbered: u32,
     limiter: CommandLimiter,
+    /// Of what costs next to nothing and is never answered with a refusal.
+    signs: CommandLimiter,
     liveness: Liveness,
 }
 
@@ -135,6 +137,7 @@ impl Session {
         now_ms: u64,
     ) -> Self {
         let limiter = CommandLimiter::new(&shared.limits, now_ms);
+        let signs = CommandLimiter::for_signs(&shared.limits, now_ms);
         let liveness = Liveness::new(&shared, &caller.identity, now_ms);
         Self {
             shared,
@@ -146,6 +149,7 @@ impl Session {
             memberships: BTreeMap::new(),
             numbered: 0,
             limiter,
+            signs,
             liveness,
         }
     }
@@ -181,9 +185,10 @@ impl Session {
         Ok(())
     }
 
-    /// A ping or pong of the WebSocket layer arrived.
-    pub fn handle_heard(&mut self, now_ms: u64) {
+    /// A ping or pong of the WebSocket layer arrived. An error ends the connection.
+    pub fn handle_heard(&mut self, now_ms: u64) -> Result<(), Refusal> {
         self.liveness.heard(now_ms);
+        self.signs.check(now_ms)
     }
 
     /// When [`Session::handle_timeout`] wants to be called, in ms on the clock that is passed in.
@@ -273,6 +278,14 @@ fn error_frame(id: Option<u32>, refusal: &Refusal) -> String {
 
 /// What a store that can't be reached means to whoever asked for something in it.
 pub(crate) fn unavailable(error: &BusError) -> Refusal {
-    tracing::error!(%error, "the bus failed");
-    Refusal::Unavailable { what: "the store of rooms", retry_after_ms: 1_000 }
+    match error {
+        BusError::Unreachable(_) => {
+            tracing::error!(%error, "the bus failed");
+            Refusal::Unavailable { what: "the store of rooms", retry_after_ms: 1_000 }
+        }
+        BusError::TooManyProducers => {
+            tracing::warn!(%error, "a client can't publish");
+            Refusal::RateLimited { what: "clients that publish", retry_after_ms: 60_000 }
+        }
+    }
 }

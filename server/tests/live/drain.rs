@@ -40,6 +40,40 @@ async fn ready(server: &Server) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_client_is_told_a_moment_of_its_own() {
+    const CLIENTS: usize = 50;
+    let mut config = config();
+    config.drain.window_ms = 10_000;
+    let server = serve(config).await;
+    let mut peers = Vec::new();
+    for number in 0..CLIENTS {
+        let bearer = format!("Bearer {}", token(&server, &format!("user-{number}")));
+        let headers =
+            [("authorization", bearer.as_str()), ("sec-websocket-protocol", "staywire.v1")];
+        let mut peer = Peer::open(server.address(), "/ws/ai/chat", &headers).await;
+        peer.send(r#"{"type":"hello","data":{"instance":"i","producer":"p"}}"#).await;
+        peer.receive_kind("welcome").await;
+        peers.push(peer);
+    }
+    let leaving = server.clone();
+    let left = tokio::spawn(async move { leaving.shut_down().await });
+    let mut moments = Vec::new();
+    for mut peer in peers {
+        let goaway = peer.receive_kind("goaway").await;
+        assert_eq!(goaway["data"]["reason"], "drain");
+        moments.push(goaway["data"]["reconnect_after_ms"].as_u64().unwrap());
+    }
+    moments.sort_unstable();
+    assert!(*moments.last().unwrap() < 10_000, "within the window: {moments:?}");
+    // The middle half of them would miss a quarter of the window once in a billion runs.
+    assert!(moments.iter().any(|at| *at < 5_000) && moments.iter().any(|at| *at >= 5_000));
+    moments.dedup();
+    assert!(moments.len() > CLIENTS / 2, "spread out: {moments:?}");
+    // Everybody is gone: there is nothing left to wait for.
+    within("the end", left).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_move_to_another_server_without_missing_anything() {
     const CLIENTS: usize = 10;
     const EVENTS: u64 = 2_000;

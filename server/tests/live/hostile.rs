@@ -10,6 +10,8 @@ use staywire_server::Server;
 use staywire_server::bus::RoomKey;
 use staywire_server::config::Config;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 
 use crate::peer::{End, Peer};
 use crate::support::{TENANT, connect, next, now_ms, publish, serve, token, until, within};
@@ -77,6 +79,13 @@ async fn an_oversized_frame_is_refused() {
     refused(peer, "too_large", 4413).await;
     // In pieces it is no smaller.
     let mut peer = guest(&server).await;
+    let pieces = [(OpCode::Data(Data::Text), false), (OpCode::Data(Data::Continue), true)];
+    for (opcode, last) in pieces {
+        let piece = Frame::message(vec![b'x'; 600], opcode, last);
+        peer.send_raw(Message::Frame(piece)).await.unwrap();
+    }
+    refused(peer, "too_large", 4413).await;
+    let mut peer = guest(&server).await;
     let fitting = json!({"type": "chat.send", "id": 1, "data": {"room": "chat:1", "text": "x"}});
     peer.send(fitting.to_string()).await;
     assert_eq!(peer.receive().await.unwrap()["type"], "reply");
@@ -125,6 +134,68 @@ async fn what_is_no_frame_is_refused() {
     let mut early = stranger(&server).await;
     early.send(r#"{"type":"join","data":{"subscription":1,"room":"chat:1"}}"#).await;
     refused(early, "bad_request", 4400).await;
+    unharmed(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_websocket_message_is_refused() {
+    let server = serve(config()).await;
+    for (opcode, payload) in [
+        (OpCode::Data(Data::Text), &b"\"\xff\""[..]),
+        (OpCode::Data(Data::Reserved(3)), b"x"),
+        (OpCode::Data(Data::Continue), b"x"),
+        (OpCode::Control(Control::Ping), &[b'x'; 200]),
+    ] {
+        let mut peer = guest(&server).await;
+        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        let frame = Frame::from_payload(header, payload.to_vec().into());
+        peer.send_raw(Message::Frame(frame)).await.unwrap();
+        refused(peer, "bad_request", 4400).await;
+    }
+    unharmed(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_signs_of_life_is_refused() {
+    let mut config = config();
+    config.limits.commands_per_second = NonZeroU32::new(1).unwrap();
+    config.limits.commands_burst = NonZeroU32::new(5).unwrap();
+    let server = serve(config).await;
+    for sign in [
+        Message::text(r#"{"type":"pong"}"#),
+        Message::text(r#"{"type":"leave","data":{"subscription":7}}"#),
+        Message::Pong(bytes::Bytes::new()),
+    ] {
+        let mut peer = guest(&server).await;
+        // The last ones may find the connection closed.
+        for _ in 0..100 {
+            if peer.send_raw(sign.clone()).await.is_err() {
+                break;
+            }
+        }
+        refused(peer, "rate_limited", 4429).await;
+    }
+    unharmed(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_never_was_is_answered_with_the_one_there_is() {
+    let server = serve(config()).await;
+    publish(&server, "chat:1", 1..=3).await;
+    let key = RoomKey::new(TENANT, "chat:1");
+    let epoch = server.hub().bus().read(&key, 0, 0, now_ms()).await.unwrap().epoch;
+    for (subscription, offset) in [(1_u32, 4), (2, 1_u64 << 53), (3, u64::MAX)] {
+        let mut peer = guest(&server).await;
+        let join = json!({"type": "join", "data": {
+            "subscription": subscription, "room": "chat:1", "epoch": *epoch, "offset": offset,
+        }});
+        peer.send(join.to_string()).await;
+        // The events may be in the same frame, behind it.
+        let frame = peer.receive().await.unwrap();
+        let resumed = frame.get(2).map_or(&frame, |control| &control[0]);
+        assert_eq!(resumed["type"], "resumed", "{frame}");
+        assert_eq!((&resumed["data"]["offset"], &resumed["data"]["tip"]), (&json!(0), &json!(3)));
+    }
     unharmed(&server).await;
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop where it is")]
 
 mod ai;
+mod crowd;
 mod drain;
 mod generation;
 mod hostile;
@@ -18,5 +19,7 @@ mod refresh;
 mod rooms;
 mod support;
 mod tasks;
+#[path = "../common/tls.rs"]
+mod terminator;
 mod tls;
 mod upgrade;

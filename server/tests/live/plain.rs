@@ -115,6 +115,21 @@ async fn a_bare_client_hears_notifications_and_heartbeats() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_client_hears_notifications_at_the_endpoint_of_the_documents() {
+    let server = serve(config()).await;
+    let url = format!("ws://{}/ws/notifications", server.address());
+    let ada = Client::builder(&url).token(token(&server, "ada")).build().unwrap();
+    within("connecting", ada.connect()).await.unwrap();
+    let mut inbox = within("joining", ada.notifications()).await.unwrap();
+    let bob = connect(&server, server.address(), "bob").await;
+    let notice = json!({"user": "ada", "title": "Done", "body": "It is.", "level": "success"});
+    let _: Value = within("the reply", bob.call("notifications.send", &notice)).await.unwrap();
+    let told = within("the notice", inbox.until(|inbox| inbox.unread().count() == 1)).await;
+    assert!(told.is_some(), "{:?}", inbox.state());
+    server.stop().await;
+}
+
 /// What a subscriber is told next that is no event.
 async fn other(events: &mut Events) -> ClientEvent {
     within("something", events.next()).await.unwrap()

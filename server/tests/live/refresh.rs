@@ -16,6 +16,8 @@ enum Mood {
     Well,
     Failing,
     Hanging,
+    /// Before it answers.
+    Panicking,
     /// It answers with a token that ended long ago.
     Stale,
 }
@@ -31,6 +33,7 @@ fn client_of(
         .token_deadline(Duration::from_millis(200))
         .token(move || {
             let now = *mood.borrow();
+            assert!(now != Mood::Panicking, "the provider panics, as it should");
             let fresh = token_for(&issuer, "ada", "acme", Duration::from_secs(1));
             let stale = issuer.gate().verifier().issue("ada", "acme", &[], 1, 1_000).unwrap();
             async move {
@@ -38,6 +41,7 @@ fn client_of(
                     Mood::Well => Ok(fresh),
                     Mood::Failing => Err(std::io::Error::other("no token today")),
                     Mood::Hanging => std::future::pending().await,
+                    Mood::Panicking => unreachable!(),
                     Mood::Stale => Ok(stale.token),
                 }
             }
@@ -98,7 +102,7 @@ async fn a_thousand_events_a_second_flow_through_refreshes_unharmed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_misbehaves_never_wedges_the_client() {
-    for bad in [Mood::Failing, Mood::Hanging, Mood::Stale] {
+    for bad in [Mood::Failing, Mood::Hanging, Mood::Panicking, Mood::Stale] {
         let (server, proxy) = rig(config()).await;
         let mood = watch::Sender::new(Mood::Well);
         let client = client_of(&server, proxy.address(), mood.subscribe());
@@ -114,7 +118,7 @@ async fn a_provider_that_misbehaves_never_wedges_the_client() {
         within("the token ends", lost).await.unwrap();
         publish(&server, "chat:1", 6..=20).await;
         let expected = match bad {
-            Mood::Failing | Mood::Well => Cause::TokenFailed,
+            Mood::Failing | Mood::Panicking | Mood::Well => Cause::TokenFailed,
             Mood::Hanging => Cause::TokenTimeout,
             Mood::Stale => Cause::Unauthorized,
         };
@@ -132,7 +136,7 @@ async fn a_provider_that_misbehaves_never_wedges_the_client() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_is_bad_from_the_start_is_asked_until_it_is_well() {
-    for bad in [Mood::Failing, Mood::Hanging, Mood::Stale] {
+    for bad in [Mood::Failing, Mood::Hanging, Mood::Panicking, Mood::Stale] {
         let (server, proxy) = rig(config()).await;
         let mood = watch::Sender::new(bad);
         let client = client_of(&server, proxy.address(), mood.subscribe());

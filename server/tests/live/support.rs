@@ -26,6 +26,7 @@ pub(crate) fn config() -> Config {
     config.auth.leeway_ms = 0;
     config.limits.attempts_per_second = NonZeroU32::MAX;
     config.limits.attempts_burst = NonZeroU32::MAX;
+    config.limits.tenant_attempts_burst = NonZeroU32::MAX;
     config.drain.window_ms = 200;
     config.drain.grace_ms = 500;
     config.ai.offline.token_delay = Duration::from_millis(1);

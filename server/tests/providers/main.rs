@@ -13,5 +13,7 @@ mod secrets;
 mod streaming;
 mod stub;
 mod support;
+#[path = "../common/tls.rs"]
+mod terminator;
 mod tls;
 mod whole;

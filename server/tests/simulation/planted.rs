@@ -55,14 +55,19 @@ impl World {
     pub(crate) fn send_to_client(&mut self, pipe: usize, packet: Packet) {
         self.to_clients += 1;
         let client = self.net.pipe(pipe).client;
+        if self.net.of_client(client).len() > 1 {
+            self.on_two_links.get_or_insert((self.to_clients, 0)).1 = self.to_clients;
+        }
         for kill in self.kills.clone() {
             if kill.message == self.to_clients {
-                let links = Event::Fault(Fault::Links { client, tell: kill.tell });
+                let links = Fault::Links { client, which: kill.which, tell: kill.tell };
                 match kill.moment {
-                    Moment::Before => self.strike(Fault::Links { client, tell: kill.tell }),
-                    Moment::Inside => self.at(self.now, links),
+                    Moment::Before => self.strike(links),
+                    Moment::Inside => self.at(self.now, Event::Fault(links)),
                     // The pace of these stories has no jitter: it arrives after the delay.
-                    Moment::After => self.at(self.now + self.setup.pace.delay, links),
+                    Moment::After => {
+                        self.at(self.now + self.setup.pace.delay, Event::Fault(links));
+                    }
                 }
             }
         }

@@ -8,7 +8,7 @@ use staywire_server::config::{DedupConfig, HeartbeatConfig, LimitsConfig};
 use crate::client::Provider;
 use crate::network::{End, Pace};
 use crate::run::wanted_seed;
-use crate::schedule::{Break, Fault};
+use crate::schedule::{Break, Fault, Which};
 use crate::server::ClusterConfig;
 use crate::world::{Event, Kill, Moment, Setup, World};
 
@@ -120,7 +120,10 @@ fn after_each_night_a_proven_link_is_there_within_two_seconds() {
             world.run_until(dusk);
             let sleep = Fault::Sleep { client: 0, for_ms: 8 * HOUR, stops, says_so: true };
             world.at(dusk, Event::Fault(sleep));
-            world.at(dusk + SECOND, Event::Fault(Fault::Links { client: 0, tell }));
+            world.at(
+                dusk + SECOND,
+                Event::Fault(Fault::Links { client: 0, which: Which::All, tell }),
+            );
             world.run_until(dusk + 8 * HOUR + 2 * SECOND);
             assert_eq!(world.clients[0].conn.engine().state(), State::Connected, "night {night}");
             let newest = world.clients[0].links.iter().filter_map(|(link, _)| {
@@ -222,7 +225,15 @@ enum Meanwhile {
     Drain,
 }
 
-fn killed(kill: Kill, meanwhile: Meanwhile) -> Result<u64, String> {
+/// A story that has come to its end.
+struct Ended {
+    /// Messages that were sent to clients.
+    messages: u64,
+    /// The first and the last of those that met two links.
+    on_two_links: Option<(u64, u64)>,
+}
+
+fn killed(kill: Option<Kill>, meanwhile: Meanwhile) -> Result<Ended, String> {
     let mut setup = ordinary(HOUR);
     setup.cluster.heartbeat = HeartbeatConfig { interval_ms: 1_000, timeout_ms: 500 };
     if let Meanwhile::Refresh = meanwhile {
@@ -234,29 +245,44 @@ fn killed(kill: Kill, meanwhile: Meanwhile) -> Result<u64, String> {
         world.at(2_000, Event::Fault(drain));
     }
     if let Meanwhile::Resume(at) = meanwhile {
-        world.kills.push(Kill { message: at, moment: Moment::Before, tell: Break::Both });
+        let (moment, which, tell) = (Moment::Before, Which::All, Break::Both);
+        world.kills.push(Kill { message: at, moment, which, tell });
     }
-    world.kills.push(kill);
+    world.kills.extend(kill);
     feed(&mut world, SECOND, 10, 3 * SECOND - 10);
     world.run_until(4 * SECOND);
     world.setup.token_life = HOUR;
     world.run_until(20 * SECOND);
     complete(&mut world)?;
-    Ok(world.to_clients)
+    Ok(Ended { messages: world.to_clients, on_two_links: world.on_two_links })
 }
 
 fn killed_everywhere(meanwhile: Meanwhile, messages: std::ops::Range<u64>) {
     if wanted_seed().is_some() {
         return;
     }
+    let whole = killed(None, meanwhile).unwrap_or_else(|what| panic!("{meanwhile:?}: {what}"));
+    let links = match (meanwhile, whole.on_two_links) {
+        (Meanwhile::Refresh | Meanwhile::Drain, Some((first, last))) => {
+            assert!(
+                messages.start < first && last < messages.end,
+                "two links from {first} to {last}, and kills at {messages:?}"
+            );
+            &[Which::All, Which::Older, Which::Newer][..]
+        }
+        (Meanwhile::Refresh | Meanwhile::Drain, None) => panic!("{meanwhile:?} did not happen"),
+        (Meanwhile::Nothing | Meanwhile::Resume(_), _) => &[Which::All],
+    };
     let mut reached = 0;
     for message in messages.clone() {
         for moment in [Moment::Before, Moment::Inside, Moment::After] {
             for tell in [Break::Both, Break::ClientAlone, Break::ServerAlone, Break::Nobody] {
-                let kill = Kill { message, moment, tell };
-                match killed(kill, meanwhile) {
-                    Ok(most) => reached = reached.max(most),
-                    Err(what) => panic!("{kill:?} {meanwhile:?}: {what}"),
+                for which in links {
+                    let kill = Kill { message, moment, which: *which, tell };
+                    match killed(Some(kill), meanwhile) {
+                        Ok(ended) => reached = reached.max(ended.messages),
+                        Err(what) => panic!("{kill:?} {meanwhile:?}: {what}"),
+                    }
                 }
             }
         }
@@ -276,7 +302,7 @@ fn a_link_killed_at_any_message_of_a_resume_loses_nothing() {
 
 #[test]
 fn a_link_killed_at_any_message_of_a_refresh_loses_nothing() {
-    killed_everywhere(Meanwhile::Refresh, 120..190);
+    killed_everywhere(Meanwhile::Refresh, 140..220);
 }
 
 #[test]
@@ -292,7 +318,10 @@ fn a_client_that_is_forbidden_closes_and_says_why() {
     let mut world = started(ordinary(HOUR), 6);
     let mode = crate::client::DialMode::Forbidden;
     world.at(2 * SECOND, Event::Fault(Fault::Dial { client: 0, mode }));
-    world.at(3 * SECOND, Event::Fault(Fault::Links { client: 0, tell: Break::Both }));
+    world.at(
+        3 * SECOND,
+        Event::Fault(Fault::Links { client: 0, which: Which::All, tell: Break::Both }),
+    );
     world.run_until(60 * SECOND);
     let state = world.clients[0].conn.engine().state();
     assert_eq!(state, State::Closed { reason: Cause::Forbidden });

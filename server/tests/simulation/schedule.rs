@@ -24,11 +24,20 @@ pub(crate) enum Break {
     Nobody,
 }
 
+/// Which of a client's links; there are two while one replaces the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    Older,
+    Newer,
+}
+
 /// One thing that goes wrong, or comes right again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
     Links {
         client: usize,
+        which: Which,
         tell: Break,
     },
     Stall {
@@ -125,7 +134,11 @@ pub(crate) fn setup(rng: &mut Rng, planted: Option<Planted>) -> Setup {
         limits,
         history_events: rng.pick(&[4, 20, 1_000]),
         history_age_ms: rng.pick(&[15_000, 86_400_000, 86_400_000]),
-        dedup: DedupConfig { entries_per_producer: rng.pick(&[16, 1_024]), max_age_ms: dedup_ms },
+        dedup: DedupConfig {
+            entries_per_producer: rng.pick(&[16, 1_024]),
+            max_age_ms: dedup_ms,
+            ..DedupConfig::default()
+        },
         socket_bytes: rng.pick(&[300, 4_000, 64_000]),
     };
     let client = Config {
@@ -181,7 +194,8 @@ impl World {
                     Break::ServerAlone,
                     Break::Nobody,
                 ]);
-                (Fault::Links { client, tell }, None)
+                let which = self.rng.pick(&[Which::All, Which::Older, Which::Newer]);
+                (Fault::Links { client, which, tell }, None)
             }
             4 | 5 => (Fault::Stall { client, for_ms: if coin { short } else { long } }, None),
             6..9 => {
@@ -193,7 +207,10 @@ impl World {
                 ]);
                 let works = Fault::Dial { client, mode: DialMode::Works };
                 // Alone it is rarely noticed: what is open breaks as well.
-                self.at(at + 1, Event::Fault(Fault::Links { client, tell: Break::Both }));
+                self.at(
+                    at + 1,
+                    Event::Fault(Fault::Links { client, which: Which::All, tell: Break::Both }),
+                );
                 (Fault::Dial { client, mode }, Some((long, works)))
             }
             9 | 10 => {
@@ -225,7 +242,14 @@ impl World {
             16 => {
                 let online = Fault::Online { client, online: true };
                 if coin {
-                    self.at(at, Event::Fault(Fault::Links { client, tell: Break::Nobody }));
+                    self.at(
+                        at,
+                        Event::Fault(Fault::Links {
+                            client,
+                            which: Which::All,
+                            tell: Break::Nobody,
+                        }),
+                    );
                 }
                 (Fault::Online { client, online: false }, Some((long, online)))
             }
@@ -253,9 +277,15 @@ impl World {
     pub(crate) fn strike(&mut self, fault: Fault) {
         self.trace.line(self.now, format_args!("fault: {fault:?}"));
         match fault {
-            Fault::Links { client, tell } => {
-                for pipe in self.net.of_client(client) {
-                    self.break_pipe(pipe, tell);
+            Fault::Links { client, which, tell } => {
+                let pipes = self.net.of_client(client);
+                let pipes = match which {
+                    Which::All => &pipes[..],
+                    Which::Older => &pipes[..pipes.len().min(1)],
+                    Which::Newer => &pipes[pipes.len().saturating_sub(1)..],
+                };
+                for pipe in pipes {
+                    self.break_pipe(*pipe, tell);
                 }
             }
             Fault::Stall { client, for_ms } => {

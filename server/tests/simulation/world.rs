@@ -12,7 +12,7 @@ use crate::model::Truth;
 use crate::network::{End, Network, Pace};
 use crate::planted::Planted;
 use crate::rng::Rng;
-use crate::schedule::{Break, Fault};
+use crate::schedule::{Break, Fault, Which};
 use crate::server::{Cluster, ClusterConfig};
 use crate::trace::Trace;
 
@@ -45,6 +45,7 @@ pub(crate) enum Moment {
 pub(crate) struct Kill {
     pub(crate) message: u64,
     pub(crate) moment: Moment,
+    pub(crate) which: Which,
     pub(crate) tell: Break,
 }
 
@@ -145,6 +146,8 @@ pub(crate) struct World {
     /// Messages to clients so far, for faults that are planted or placed at one of them.
     pub(crate) to_clients: u64,
     pub(crate) kills: Vec<Kill>,
+    /// The first and the last message that was sent to a client with two links.
+    pub(crate) on_two_links: Option<(u64, u64)>,
     pub(crate) revoked_before: u64,
     pub(crate) planted_done: bool,
     pub(crate) fed: u64,
@@ -183,6 +186,7 @@ impl World {
             acting_until: 0,
             to_clients: 0,
             kills: Vec::new(),
+            on_two_links: None,
             revoked_before: 0,
             planted_done: false,
             fed: 0,

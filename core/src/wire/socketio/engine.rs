@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::error::SocketIoError;
+use crate::wire::error::reason_of;
 
 /// Between the packets of a polling payload.
 pub const SEPARATOR: u8 = 0x1e;
@@ -160,7 +161,7 @@ impl Handshake {
     /// Reads the data of [`Packet::Open`].
     pub fn decode(data: &[u8]) -> Result<Self, SocketIoError> {
         serde_json::from_slice(data)
-            .map_err(|error| SocketIoError::Handshake { reason: error.to_string() })
+            .map_err(|error| SocketIoError::Handshake { reason: reason_of(&error) })
     }
 }
 

@@ -1,8 +1,10 @@
-//! How fast: attempts of one address, commands of one connection.
+//! How fast: attempts of one address and of one tenant, commands of one connection.
 //!
 //! Whoever goes too fast is told how long to wait. Nobody is queued, and nothing here sleeps.
 
+use std::hash::Hash;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
@@ -12,66 +14,109 @@ use governor::{Quota, RateLimiter};
 use crate::config::LimitsConfig;
 use crate::gateway::refusal::Refusal;
 
-/// Addresses that are told apart at a time.
-const MAX_ADDRESSES: usize = 65_536;
+/// Addresses or tenants that are told apart at a time.
+const MAX_KEYS: usize = 65_536;
 
 /// How often one address may try to connect or fetch a ticket.
 ///
-/// An IPv6 caller is counted by its /64, which is what one subscriber gets. If more addresses are active
-/// than can be told apart, the rest share one allowance.
+/// An IPv6 caller is counted by its /64, which is what one subscriber gets.
 #[derive(Debug)]
-pub struct AttemptLimiter<C: Clock = DefaultClock> {
-    limiter: KeyedLimiter<C>,
-    clock: C,
-    max_addresses: usize,
-}
+pub struct AttemptLimiter<C: Clock = DefaultClock>(Keyed<IpAddr, C>);
 
 impl AttemptLimiter {
     /// With the pace of the configuration.
     pub fn new(config: &LimitsConfig) -> Self {
-        Self::with_clock(config, DefaultClock::default(), MAX_ADDRESSES)
+        Self::with_clock(config, DefaultClock::default(), MAX_KEYS)
     }
 }
 
 impl<C: Clock + Clone> AttemptLimiter<C> {
-    fn with_clock(config: &LimitsConfig, clock: C, max_addresses: usize) -> Self {
-        let quota =
-            Quota::per_second(config.attempts_per_second).allow_burst(config.attempts_burst);
-        let limiter = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
-        Self { limiter, clock, max_addresses }
+    fn with_clock(config: &LimitsConfig, clock: C, most: usize) -> Self {
+        let (per_second, burst) = (config.attempts_per_second, config.attempts_burst);
+        Self(Keyed::new(per_second, burst, clock, most))
     }
 
     /// Counts one attempt, or says when the next will pass.
     pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
-        if self.limiter.len() >= self.max_addresses {
-            self.clean();
-        }
-        let room = self.limiter.len() < self.max_addresses;
-        self.limiter.check_key(&room.then(|| subscriber(address))).map_err(|until| {
-            let wait = until.wait_time_from(self.clock.now()).as_micros().div_ceil(1000);
-            let retry_after_ms = u64::try_from(wait).unwrap_or(u64::MAX).max(1);
-            Refusal::RateLimited { what: "attempts from this address", retry_after_ms }
-        })
+        self.0.check(subscriber(address), "attempts from this address")
     }
 
     /// Forgets the addresses that have their whole allowance back. Call it about once a minute.
     pub fn clean(&self) {
-        self.limiter.retain_recent();
-        self.limiter.shrink_to_fit();
+        self.0.clean();
     }
 
     /// Addresses that are remembered.
     pub fn addresses(&self) -> usize {
-        self.limiter.len()
+        self.0.limiter.len()
     }
 }
 
-type KeyedLimiter<C> = RateLimiter<
-    Option<IpAddr>,
-    HashMapStateStore<Option<IpAddr>>,
-    C,
-    NoOpMiddleware<<C as Clock>::Instant>,
->;
+/// How often the users of one tenant may connect, all together.
+#[derive(Debug)]
+pub struct TenantLimiter<C: Clock = DefaultClock>(Keyed<String, C>);
+
+impl TenantLimiter {
+    /// With the pace of the configuration.
+    pub fn new(config: &LimitsConfig) -> Self {
+        Self::with_clock(config, DefaultClock::default())
+    }
+}
+
+impl<C: Clock + Clone> TenantLimiter<C> {
+    fn with_clock(config: &LimitsConfig, clock: C) -> Self {
+        let (per_second, burst) = (config.tenant_attempts_per_second, config.tenant_attempts_burst);
+        Self(Keyed::new(per_second, burst, clock, MAX_KEYS))
+    }
+
+    /// Counts one connection, or says when the next will pass.
+    pub fn check(&self, tenant: &str) -> Result<(), Refusal> {
+        self.0.check(tenant.to_owned(), "connections of this tenant")
+    }
+
+    /// Forgets the tenants that have their whole allowance back. Call it about once a minute.
+    pub fn clean(&self) {
+        self.0.clean();
+    }
+}
+
+/// An allowance for each key. If more keys are active than can be told apart, the rest share one.
+#[derive(Debug)]
+struct Keyed<K: Hash + Eq + Clone, C: Clock> {
+    limiter: RateLimiter<
+        Option<K>,
+        HashMapStateStore<Option<K>>,
+        C,
+        NoOpMiddleware<<C as Clock>::Instant>,
+    >,
+    clock: C,
+    most: usize,
+}
+
+impl<K: Hash + Eq + Clone, C: Clock + Clone> Keyed<K, C> {
+    fn new(per_second: NonZeroU32, burst: NonZeroU32, clock: C, most: usize) -> Self {
+        let quota = Quota::per_second(per_second).allow_burst(burst);
+        let limiter = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
+        Self { limiter, clock, most }
+    }
+
+    fn check(&self, key: K, what: &'static str) -> Result<(), Refusal> {
+        if self.limiter.len() >= self.most {
+            self.clean();
+        }
+        let room = self.limiter.len() < self.most;
+        self.limiter.check_key(&room.then_some(key)).map_err(|until| {
+            let wait = until.wait_time_from(self.clock.now()).as_micros().div_ceil(1000);
+            let retry_after_ms = u64::try_from(wait).unwrap_or(u64::MAX).max(1);
+            Refusal::RateLimited { what, retry_after_ms }
+        })
+    }
+
+    fn clean(&self) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+    }
+}
 
 fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -100,6 +145,14 @@ impl CommandLimiter {
         Self { millis: capacity, capacity, per_ms, filled_at_ms: now_ms }
     }
 
+    /// The same for signs of life, which are cheap: ten for each command.
+    pub fn for_signs(config: &LimitsConfig, now_ms: u64) -> Self {
+        let commands = Self::new(config, now_ms);
+        let capacity = commands.capacity.saturating_mul(10);
+        let per_ms = commands.per_ms.saturating_mul(10);
+        Self { millis: capacity, capacity, per_ms, ..commands }
+    }
+
     /// Counts one command, or says when the next will pass.
     pub fn check(&mut self, now_ms: u64) -> Result<(), Refusal> {
         let elapsed = now_ms.saturating_sub(self.filled_at_ms);
@@ -121,7 +174,6 @@ impl CommandLimiter {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use governor::clock::FakeRelativeClock;
@@ -156,6 +208,13 @@ mod tests {
     }
 
     #[test]
+    fn signs_of_life_are_ten_for_a_command() {
+        let mut signs = CommandLimiter::for_signs(&config(), 0);
+        assert_eq!((0..100).filter(|_| signs.check(0).is_ok()).count(), 40);
+        assert_eq!((0..100).filter(|_| signs.check(5).is_ok()).count(), 10);
+    }
+
+    #[test]
     fn a_subscriber_cannot_hide_behind_its_many_addresses() {
         let attempts = AttemptLimiter::with_clock(&config(), FakeRelativeClock::default(), 100);
         for end in 1..=3 {
@@ -183,6 +242,25 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         assert!(from(9).is_ok());
         assert_eq!(attempts.addresses(), 1);
+    }
+
+    #[test]
+    fn a_tenant_has_one_allowance_for_all_its_users() {
+        let clock = FakeRelativeClock::default();
+        let (per_second, burst) = (NonZeroU32::new(10).unwrap(), NonZeroU32::new(2).unwrap());
+        let config = LimitsConfig {
+            tenant_attempts_per_second: per_second,
+            tenant_attempts_burst: burst,
+            ..LimitsConfig::default()
+        };
+        let tenants = TenantLimiter::with_clock(&config, clock.clone());
+        tenants.check("acme").unwrap();
+        tenants.check("acme").unwrap();
+        let refusal = tenants.check("acme").unwrap_err();
+        assert_eq!((refusal.code(), refusal.retry_after_ms()), ("rate_limited", Some(100)));
+        tenants.check("other").unwrap();
+        clock.advance(Duration::from_millis(100));
+        tenants.check("acme").unwrap();
     }
 
     #[test]

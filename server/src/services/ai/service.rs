@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use staywire::events::{AiComplete, AiError, AiToken, EventData};
 
 use super::provider::{Chunk, Message, Prompt, Provider, ProviderError};
@@ -17,10 +17,10 @@ use super::{CancelHandle, cancellation};
 use crate::bus::RoomKey;
 use crate::config::AiConfig;
 use crate::gateway::Refusal;
-use crate::hub::{Hub, Snapshot, SnapshotSource};
+use crate::hub::Hub;
 use crate::services::payload;
+use crate::services::state_room::{Place, StateRoom};
 use crate::session::{Caller, unavailable};
-use crate::time::unix_ms;
 
 /// A conversation's room.
 pub const ROOM_PREFIX: &str = "ai:";
@@ -42,6 +42,8 @@ pub struct AiService {
 struct Conversation {
     /// Who began it, and alone may go on with it.
     subject: String,
+    /// Shown from the first question on.
+    room: Arc<StateRoom<Shown>>,
     state: Mutex<State>,
 }
 
@@ -50,9 +52,6 @@ struct State {
     messages: Vec<Message>,
     /// Set while an answer is being made.
     running: Option<CancelHandle>,
-    shown: Shown,
-    /// The log, and the last event of it, that `shown` holds.
-    place: Option<(Arc<str>, u64)>,
     /// The question that is being answered.
     question: u64,
     used_ms: u64,
@@ -112,14 +111,6 @@ struct Cancelled {
     cancelled: bool,
 }
 
-impl SnapshotSource for Conversation {
-    fn snapshot(&self) -> Option<Snapshot> {
-        let state = lock(&self.state);
-        let (epoch, offset) = state.place.clone()?;
-        Some(Snapshot { epoch, offset, data: to_raw_value(&state.shown).ok()? })
-    }
-}
-
 impl AiService {
     /// A service that asks this provider.
     pub fn new(hub: Arc<Hub>, provider: Arc<dyn Provider>, config: AiConfig) -> Self {
@@ -169,7 +160,7 @@ impl AiService {
         caller: &Caller,
         session_id: &str,
         now_ms: u64,
-    ) -> Result<(RoomKey, Arc<Conversation>), Refusal> {
+    ) -> Result<Arc<Conversation>, Refusal> {
         let (key, _) = self.known(caller, session_id)?;
         let identity = &caller.identity;
         // What is forgotten here can still be read in the room: the room knows whose it is.
@@ -183,7 +174,7 @@ impl AiService {
                 return Err(Refusal::SessionTaken);
             }
             lock(&known.state).used_ms = now_ms;
-            return Ok((key, known.clone()));
+            return Ok(known.clone());
         }
         let mine = |kept: &Conversation| kept.subject == identity.subject;
         if conversations.values().filter(|kept| mine(kept)).count() >= MAX_PER_SUBJECT {
@@ -193,12 +184,12 @@ impl AiService {
         }
         let conversation = Arc::new(Conversation {
             subject: identity.subject.clone(),
+            room: StateRoom::new(self.hub.clone(), key.clone(), Shown::default()),
             state: Mutex::new(State { used_ms: now_ms, ..State::default() }),
         });
-        conversations.insert(key.clone(), conversation.clone());
-        drop(conversations);
-        self.hub.set_snapshot(key.clone(), conversation.clone());
-        Ok((key, conversation))
+        conversation.room.show();
+        conversations.insert(key, conversation.clone());
+        Ok(conversation)
     }
 
     fn forget_quietest(
@@ -211,16 +202,34 @@ impl AiService {
             .filter(|(_, kept)| among(kept) && lock(&kept.state).running.is_none())
             .min_by_key(|(_, conversation)| lock(&conversation.state).used_ms)
             .map(|(key, _)| key.clone());
-        if let Some(key) = quietest {
-            conversations.remove(&key);
-            self.hub.clear_snapshot(&key);
+        if let Some(forgotten) = quietest.and_then(|key| conversations.remove(&key)) {
+            forgotten.room.close();
         }
+    }
+
+    /// Tells a question, and begins to answer it. The conversation is busy until that is done.
+    async fn begin(
+        self: Arc<Self>,
+        conversation: Arc<Conversation>,
+        question: Question,
+        messages: Vec<Message>,
+        cancel: super::CancelSignal,
+    ) -> Result<Place, Refusal> {
+        let turns = messages.clone();
+        let asked = conversation.room.say(question, |shown, _| {
+            *shown = Shown { messages: turns, running: true, ..Shown::default() };
+        });
+        let place = asked.await.inspect_err(|_| {
+            lock(&conversation.state).end("", self.config.context_messages);
+        })?;
+        lock(&conversation.state).question = place.1;
+        tokio::spawn(self.answer(conversation, Prompt { messages }, cancel));
+        Ok(place)
     }
 
     /// Streams an answer into its room until it is complete, fails or is cancelled.
     async fn answer(
         self: Arc<Self>,
-        key: RoomKey,
         conversation: Arc<Conversation>,
         prompt: Prompt,
         cancel: super::CancelSignal,
@@ -234,19 +243,18 @@ impl AiService {
                     let event = AiToken { token, index, ..AiToken::default() };
                     index += 1;
                     text.push_str(&event.token);
-                    self.say(&key, &conversation, &event, |shown| {
+                    let show = |shown: &mut Shown, event: AiToken| {
                         shown.answer.push_str(&event.token);
-                        shown.tokens = index;
-                    })
-                    .await
+                        shown.tokens = event.index + 1;
+                    };
+                    conversation.room.say(event, show).await
                 }
                 Some(Ok(Chunk::Complete { sql, chart_config })) => {
                     let event = AiComplete { sql, chart_config, ..AiComplete::default() };
-                    return self.finish(&key, &conversation, &text, &event).await;
+                    return self.finish(&conversation, &text, event).await;
                 }
                 Some(Err(error)) => {
-                    let event = error_event(&error);
-                    return self.finish(&key, &conversation, &text, &event).await;
+                    return self.finish(&conversation, &text, error_event(&error)).await;
                 }
                 None => {
                     let event = AiError {
@@ -254,7 +262,7 @@ impl AiService {
                         message: "the answer ended in the middle; ask again".into(),
                         ..AiError::default()
                     };
-                    return self.finish(&key, &conversation, &text, &event).await;
+                    return self.finish(&conversation, &text, event).await;
                 }
             };
             if let Err(refusal) = said {
@@ -266,37 +274,22 @@ impl AiService {
         }
     }
 
-    /// Appends an event, and shows it to those who come later.
-    async fn say<E: EventData>(
-        &self,
-        key: &RoomKey,
-        conversation: &Conversation,
-        event: &E,
-        show: impl FnOnce(&mut Shown),
-    ) -> Result<(Arc<str>, u64), Refusal> {
-        let stored = payload::stored(event, unix_ms())?;
-        let place = payload::append(&self.hub, key, stored).await?;
-        let mut state = lock(&conversation.state);
-        state.place = Some(place.clone());
-        show(&mut state.shown);
-        Ok(place)
-    }
-
     /// Ends an answer whose text is `text`.
-    async fn finish<E: EventData>(
-        &self,
-        key: &RoomKey,
-        conversation: &Conversation,
-        text: &str,
-        event: &E,
-    ) {
-        // The next question may be asked as soon as this event is seen: so end before saying it.
-        let messages = lock(&conversation.state).end(text, self.config.context_messages);
-        let show = |shown: &mut Shown| {
-            shown.running = false;
-            shown.messages = messages;
-        };
-        if let Err(refusal) = self.say(key, conversation, event, show).await {
+    async fn finish<E>(&self, conversation: &Conversation, text: &str, event: E)
+    where
+        E: EventData + Send + 'static,
+    {
+        let said = conversation.room.say_in_turn(|| {
+            // The next question may be asked as soon as this event is seen: so end before saying
+            // it, but in its turn, so that the question comes behind it.
+            let messages = lock(&conversation.state).end(text, self.config.context_messages);
+            let show = |shown: &mut Shown, _| {
+                shown.running = false;
+                shown.messages = messages;
+            };
+            (event, show)
+        });
+        if let Err(refusal) = said.await {
             tracing::error!(%refusal, "the end of an answer could not be told");
         }
     }
@@ -337,7 +330,8 @@ pub(in crate::services) async fn ask(
         Some(session_id) => session_id,
         None => payload::random_id()?,
     };
-    let (key, conversation) = service.conversation(caller, &session_id, now_ms).await?;
+    let conversation = service.conversation(caller, &session_id, now_ms).await?;
+    let room = conversation.room.key().room().to_owned();
     let (handle, signal) = cancellation();
     let messages = {
         let mut state = lock(&conversation.state);
@@ -352,22 +346,9 @@ pub(in crate::services) async fn ask(
         state.messages.clone()
     };
     let question = Question { prompt, user: caller.identity.subject.clone() };
-    let show = |shown: &mut Shown| {
-        *shown = Shown { messages: messages.clone(), running: true, ..Shown::default() };
-    };
-    let (epoch, offset) = match service.say(&key, &conversation, &question, show).await {
-        Ok(place) => place,
-        Err(refusal) => {
-            lock(&conversation.state).end("", service.config.context_messages);
-            return Err(refusal);
-        }
-    };
-    lock(&conversation.state).question = offset;
-    let room = key.room().to_owned();
-    let running = service.clone();
-    tokio::spawn(async move {
-        running.answer(key, conversation, Prompt { messages }, signal).await;
-    });
+    // Begun to the end, even if the caller goes away: nobody else could ask here ever after.
+    let begun = tokio::spawn(service.clone().begin(conversation, question, messages, signal));
+    let (epoch, offset) = begun.await.unwrap_or(Err(Refusal::Internal))?;
     payload::reply(&Asked { session_id, room, epoch: epoch.to_string(), offset })
 }
 
