@@ -42,6 +42,11 @@ pub enum Said {
 }
 
 impl Parcel {
+    /// Whether the outbox or the table of calls has it, and bounds how many there are.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.receipt.is_some() || matches!(self.what, Said::Event { id: Some(_), .. })
+    }
+
     /// Bytes that it takes at least.
     pub(crate) fn size(&self) -> usize {
         let name = match &self.what {

@@ -123,6 +123,13 @@ pub struct Sending {
     pub receipt: Option<u32>,
 }
 
+impl Sending {
+    /// Whether it answers a ping.
+    pub(crate) fn is_pong(&self) -> bool {
+        matches!(&self.frames[..], [Frame::Text(text)] if text.starts_with('3'))
+    }
+}
+
 /// See the [module documentation](self).
 #[derive(Debug)]
 pub struct Session {

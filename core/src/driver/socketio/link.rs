@@ -12,7 +12,7 @@ use super::transport::{Brought, Transport};
 use super::websocket::{WebSocket, WsStream};
 use super::{Target, upgrade};
 use crate::connection::Message;
-use crate::connection::socketio::{Restore, Sending, Session, Told};
+use crate::connection::socketio::{Parcel, Restore, Said, Sending, Session, Told};
 use crate::driver::dial::DialFailure;
 use crate::driver::link::LinkEvent;
 use crate::driver::native::NativeLink;
@@ -106,9 +106,16 @@ impl SocketIoLink {
     }
 
     pub(in crate::driver) fn queue(&mut self, message: Message) {
-        if self.queue.len() >= NativeLink::MOST_QUEUED {
-            self.clogged = true;
-        } else if !self.closing {
+        let full = self.queue.len() >= NativeLink::MOST_QUEUED;
+        match &message {
+            // The outbox and the calls are bounded where they are kept.
+            Message::Parcel(parcel) if parcel.is_counted() => {}
+            // What may be lost at any time is lost first.
+            Message::Parcel(Parcel { what: Said::Event { .. }, .. }) if full => return,
+            // Only a peer that asks without reading gets here.
+            _ => self.clogged |= full,
+        }
+        if !self.closing && !self.clogged {
             self.session.send(message);
             self.take_sendings();
         }
@@ -156,7 +163,10 @@ impl SocketIoLink {
 
     fn take_sendings(&mut self) {
         while let Some(sending) = self.session.next_sending() {
-            self.queue.push_back(sending);
+            // One answer is enough for a peer that pings without reading.
+            if !(sending.is_pong() && self.queue.back().is_some_and(Sending::is_pong)) {
+                self.queue.push_back(sending);
+            }
         }
     }
 
