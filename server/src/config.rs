@@ -16,17 +16,21 @@ use thiserror::Error;
 pub mod ai;
 pub mod auth;
 pub mod dashboards;
+pub mod emit;
 pub mod generation;
 pub mod limits;
+pub mod socketio;
 pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
 pub use dashboards::DashboardsConfig;
+pub use emit::EmitConfig;
 pub use generation::GenerationConfig;
 pub use limits::{
     DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
 };
+pub use socketio::SocketIoConfig;
 pub use tasks::TasksConfig;
 
 /// The whole configuration of one server process.
@@ -73,6 +77,10 @@ pub struct Config {
     pub generation: GenerationConfig,
     /// Dashboards that are kept up to date.
     pub dashboards: DashboardsConfig,
+    /// Events from outside.
+    pub emit: EmitConfig,
+    /// How Socket.IO is served.
+    pub socketio: SocketIoConfig,
 }
 
 impl Default for Config {
@@ -96,6 +104,8 @@ impl Default for Config {
             tasks: TasksConfig::default(),
             generation: GenerationConfig::default(),
             dashboards: DashboardsConfig::default(),
+            emit: EmitConfig::default(),
+            socketio: SocketIoConfig::default(),
         }
     }
 }
@@ -164,6 +174,7 @@ impl Config {
             config.auth.resolve_paths(folder);
             config.ai.resolve_paths(folder);
             config.dashboards.resolve_paths(folder);
+            config.emit.resolve_paths(folder);
         }
         Ok(config)
     }
@@ -200,7 +211,9 @@ impl Config {
         self.ai.validate()?;
         self.tasks.validate()?;
         self.generation.validate()?;
-        self.dashboards.validate()
+        self.dashboards.validate()?;
+        self.emit.validate()?;
+        self.socketio.validate(&self.limits)
     }
 
     /// Whether a connection that presents no credential may come in.

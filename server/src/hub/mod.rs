@@ -156,6 +156,16 @@ impl Hub {
         self.rooms.leave(membership);
     }
 
+    /// The last event of a room that a connection has taken out of its queue; `None` where it stands
+    /// nowhere.
+    pub fn handed_on(&self, membership: &Membership, out: &Outbound) -> Option<(Arc<str>, u64)> {
+        let mut members = lock(&membership.members);
+        let member = members.get(membership.id)?;
+        let waits = out.first_waiting(membership.subscription);
+        let offset = waits.map_or(member.position, |first| first - 1);
+        Some((member.epoch.clone()?, offset))
+    }
+
     /// Brings a member that is behind forward by one piece of its log, as far as its queue has
     /// room. True if there is more to do at once.
     pub async fn catch_up(

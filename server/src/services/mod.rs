@@ -5,7 +5,9 @@
 pub mod ai;
 mod chat;
 pub(crate) mod dashboards;
+pub(crate) mod emit;
 pub mod generation;
+mod monitor;
 mod notifications;
 mod payload;
 mod presence;
@@ -15,7 +17,7 @@ mod state_room;
 pub mod tasks;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -37,7 +39,8 @@ use tasks::{Kind, Tasks};
 
 /// For whoever asked for another one.
 const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, dashboards.list, \
-                       generation.start, generation.cancel, generation.retry, notifications.read, \
+                       generation.start, generation.cancel, generation.retry, get_stats, \
+                       log_event, notifications.read, \
                        notifications.send, rooms.history, tasks.start, tasks.list, tasks.get, \
                        tasks.cancel, tasks.retry";
 
@@ -53,6 +56,7 @@ pub struct AllServices {
     dashboards: Arc<Dashboards>,
     rights: Rights,
     places: Places,
+    started: Instant,
 }
 
 impl AllServices {
@@ -82,6 +86,7 @@ impl AllServices {
             generation: generation.clone(),
             dashboards: dashboards.clone(),
         };
+        let started = Instant::now();
         Self {
             hub,
             ai,
@@ -93,12 +98,22 @@ impl AllServices {
             dashboards,
             rights,
             places,
+            started,
         }
     }
 
     /// The process manager.
     pub(crate) fn tasks(&self) -> &Arc<Tasks> {
         &self.tasks
+    }
+
+    /// Sends an event of another service of the operator's.
+    pub(crate) async fn emit(
+        &self,
+        emission: emit::Emission,
+        now_ms: u64,
+    ) -> Result<Box<RawValue>, Refusal> {
+        emit::emit(&self.hub, &self.notifications, emission, now_ms).await
     }
 
     /// The pages of generations.
@@ -150,6 +165,8 @@ impl Services for AllServices {
             "rooms.history" => {
                 rooms::history(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }
+            "get_stats" => ready(monitor::stats(&self.hub, &self.places, self.started)).boxed(),
+            "log_event" => ready(monitor::log_event(caller, data)).boxed(),
             "notifications.read" => self.notifications.read(caller, data, now_ms).boxed(),
             "notifications.send" => self.notifications.send(caller, data, now_ms).boxed(),
             "generation.start" => generation::start(&self.generation, caller, data).boxed(),
