@@ -125,7 +125,6 @@ mod tests {
             "batches",
             "shared-tabs",
             "presence-typing",
-            "socketio",
             "ai-bridge",
             "dashboards",
             "collaboration",
