@@ -38,11 +38,22 @@ impl Peer {
         Self::start(Command::new(python).arg("-u").arg(folder("python").join(script)).args(args))
     }
 
-    /// Starts any program that says `ready PORT` first, and waits until it does.
+    /// Starts our server, which `cargo xtask test --only interop` builds, and waits until it is ready.
+    pub fn staywire_server(args: &[&str]) -> Self {
+        let program = std::env::var_os("STAYWIRE_SERVER")
+            .expect("STAYWIRE_SERVER names the server; run `cargo xtask test --only interop`");
+        Self::start(Command::new(program).args(["--demo", "--listen", "127.0.0.1:0"]).args(args))
+    }
+
+    /// Starts any program whose first line is `ready PORT`, or has its address as a URL, and waits
+    /// until it says so.
     pub fn start(command: &mut Command) -> Self {
-        let name = command.get_args().next().unwrap_or(command.get_program());
-        let name = Path::new(name).file_name().unwrap_or(OsStr::new("peer"));
-        let name = name.to_string_lossy().into_owned();
+        let file = |path: &OsStr| {
+            let name = Path::new(path).file_name().unwrap_or(path);
+            name.to_string_lossy().into_owned()
+        };
+        let first = command.get_args().next().map(file).unwrap_or_default();
+        let name = format!("{} {first}", file(command.get_program()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
             panic!("{name} can't be started: {error}; run `cargo xtask test --only interop`")
@@ -60,8 +71,7 @@ impl Peer {
         }
         let mut peer = Self { name, child, stdin, lines, port: 0 };
         let ready = peer.hear();
-        let port = ready.strip_prefix("ready ").and_then(|port| port.trim().parse().ok());
-        peer.port = port.unwrap_or_else(|| panic!("{} said {ready:?} first", peer.name));
+        peer.port = port_in(&ready).unwrap_or_else(|| panic!("{} said {ready:?} first", peer.name));
         peer
     }
 
@@ -104,6 +114,14 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn port_in(line: &str) -> Option<u16> {
+    let port = match line.strip_prefix("ready ") {
+        Some(port) => port,
+        None => line.split("http://").nth(1)?.split_whitespace().next()?.rsplit(':').next()?,
+    };
+    port.trim().parse().ok()
 }
 
 fn folder(name: &str) -> PathBuf {

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 pub mod ai;
 pub mod auth;
+pub mod dashboards;
 pub mod emit;
 pub mod generation;
 pub mod limits;
@@ -23,6 +24,7 @@ pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
+pub use dashboards::DashboardsConfig;
 pub use emit::EmitConfig;
 pub use generation::GenerationConfig;
 pub use limits::{
@@ -73,6 +75,8 @@ pub struct Config {
     pub tasks: TasksConfig,
     /// The generation of websites.
     pub generation: GenerationConfig,
+    /// Dashboards that are kept up to date.
+    pub dashboards: DashboardsConfig,
     /// Events from outside.
     pub emit: EmitConfig,
     /// How Socket.IO is served.
@@ -99,6 +103,7 @@ impl Default for Config {
             ai: AiConfig::default(),
             tasks: TasksConfig::default(),
             generation: GenerationConfig::default(),
+            dashboards: DashboardsConfig::default(),
             emit: EmitConfig::default(),
             socketio: SocketIoConfig::default(),
         }
@@ -168,6 +173,7 @@ impl Config {
         if let Some(folder) = path.parent() {
             config.auth.resolve_paths(folder);
             config.ai.resolve_paths(folder);
+            config.dashboards.resolve_paths(folder);
             config.emit.resolve_paths(folder);
         }
         Ok(config)
@@ -204,9 +210,10 @@ impl Config {
         self.dedup.validate()?;
         self.ai.validate()?;
         self.tasks.validate()?;
+        self.generation.validate()?;
+        self.dashboards.validate()?;
         self.emit.validate()?;
-        self.socketio.validate(&self.limits)?;
-        self.generation.validate()
+        self.socketio.validate(&self.limits)
     }
 
     /// Whether a connection that presents no credential may come in.

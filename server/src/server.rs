@@ -22,6 +22,7 @@ use crate::services::ai::{
     AiService, AnthropicProvider, CorpusError, OfflineProvider, OpenAiProvider, ProviderRegistry,
     UnknownProvider,
 };
+use crate::services::dashboards::Dashboards;
 use crate::services::generation::PreviewStore;
 use crate::services::tasks::{AnswerKind, Kind, Tasks};
 use crate::session::{AwayPlaces, Shared};
@@ -76,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) ai: Arc<AiService>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) previews: Arc<PreviewStore>,
+    pub(crate) dashboards: Arc<Dashboards>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) started_ms: u64,
 }
@@ -135,6 +137,7 @@ impl Server {
         let places = gate.places().clone();
         let services = AllServices::new(hub.clone(), ai.clone(), kinds, places, &config);
         let (tasks, previews) = (services.tasks().clone(), services.previews().clone());
+        let dashboards = services.dashboards().clone();
         let services = Arc::new(services);
         let sessions = Arc::new(Shared {
             hub,
@@ -158,6 +161,7 @@ impl Server {
             ai,
             tasks,
             previews,
+            dashboards,
             phase: watch::Sender::new(Phase::Open),
             started_ms: unix_ms(),
             config,

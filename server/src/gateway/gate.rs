@@ -70,6 +70,8 @@ pub struct Admission {
     pub subprotocol: Option<&'static str>,
     /// The connection's place; to be kept for as long as the connection.
     pub permit: ConnectionPermit,
+    /// How to turn it away after all.
+    pub by: RefuseBy,
 }
 
 /// A caller who may not, and how to say so.
@@ -112,7 +114,7 @@ impl Gate {
         let by = RefuseBy::of(headers, &offered);
         let subprotocol = offered.picked();
         self.admit_offer(uri, headers, &offered, now_ms)
-            .map(|(identity, permit)| Admission { identity, subprotocol, permit })
+            .map(|(identity, permit)| Admission { identity, subprotocol, permit, by })
             .map_err(|refusal| Denial { refusal, by, subprotocol })
     }
 

@@ -30,6 +30,7 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
     Router::new()
         .route("/ws/ai/chat", get(upgrade::ai_chat))
         .route("/ws/notifications", get(upgrade::notifications))
+        .route("/ws/bi/dashboards/{id}", get(upgrade::dashboard))
         .route("/preview/{session_id}", get(preview::preview))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -42,8 +43,9 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
         .layer(map_request(told_peer))
         .fallback(async || {
             Refusal::NotFound(
-                "there is nothing here; WebSockets are at /ws/ai/chat and /ws/notifications, Socket.IO \
-                 at /socket.io and /ws/socket.io".into(),
+                "there is nothing here; WebSockets are at /ws/ai/chat, /ws/notifications and \
+                 /ws/bi/dashboards/{id}, Socket.IO at /socket.io and /ws/socket.io"
+                    .into(),
             )
         })
 }

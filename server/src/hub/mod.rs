@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub offset: u64,
     /// The state, as the room's service defines it.
     pub data: Box<RawValue>,
+    /// The type of the event by which the documents' clients are told it, who know no snapshots.
+    pub plain: Option<&'static str>,
 }
 
 /// A connection's place in a room. Leave it with [`Hub::leave`].
@@ -286,6 +288,9 @@ impl Hub {
         member.position = offset;
         let state = snapshot.as_ref().map(|state| &*state.data);
         out.control(self.bound(kind, membership, slice, offset, state));
+        if let Some(Snapshot { plain: Some(plain), data, .. }) = &snapshot {
+            out.plain_frame(encode_frame(plain, None, Some(data)));
+        }
         if let Some(to) = missing {
             out.frame(gap(membership, offset + 1, to));
             member.position = to;

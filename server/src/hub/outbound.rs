@@ -109,6 +109,13 @@ impl Outbound {
         }
     }
 
+    /// Queues a frame of the documents that stands for one that places a subscription in a log.
+    pub(super) fn plain_frame(&self, json: String) {
+        if self.plain {
+            self.frame(json);
+        }
+    }
+
     /// Queues a ping of the WebSocket layer, for peers that know no other.
     pub fn ping(&self) {
         let mut queue = self.lock();

@@ -4,6 +4,7 @@
 
 pub mod ai;
 mod chat;
+pub(crate) mod dashboards;
 pub(crate) mod emit;
 pub mod generation;
 mod monitor;
@@ -28,6 +29,7 @@ use crate::gateway::limits::Places;
 use crate::hub::Hub;
 use crate::session::{Caller, Permit, Services};
 use ai::AiService;
+use dashboards::Dashboards;
 use generation::{GenerationParts, GenerationService, OfflineGenerator, PreviewStore};
 use notifications::Notifications;
 pub(crate) use payload::random_id;
@@ -36,8 +38,9 @@ use rights::Rights;
 use tasks::{Kind, Tasks};
 
 /// For whoever asked for another one.
-const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, generation.start, \
-                       generation.cancel, generation.retry, get_stats, log_event, notifications.read, \
+const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, dashboards.list, \
+                       generation.start, generation.cancel, generation.retry, get_stats, \
+                       log_event, notifications.read, \
                        notifications.send, rooms.history, tasks.start, tasks.list, tasks.get, \
                        tasks.cancel, tasks.retry";
 
@@ -50,6 +53,7 @@ pub struct AllServices {
     tasks: Arc<Tasks>,
     generation: Arc<GenerationService>,
     previews: Arc<PreviewStore>,
+    dashboards: Arc<Dashboards>,
     rights: Rights,
     places: Places,
     started: Instant,
@@ -73,12 +77,14 @@ impl AllServices {
         let previews = parts.previews();
         let tasks = Tasks::new(hub.clone(), config.tasks.clone(), notifications.clone(), kinds);
         let generation = Arc::new(parts.service(tasks.clone()));
+        let dashboards = Arc::new(Dashboards::new(&hub, &places, &config.dashboards));
         let rights = Rights {
             ai: ai.clone(),
             presence: presence.clone(),
             notifications: notifications.clone(),
             tasks: tasks.clone(),
             generation: generation.clone(),
+            dashboards: dashboards.clone(),
         };
         let started = Instant::now();
         Self {
@@ -89,6 +95,7 @@ impl AllServices {
             tasks,
             generation,
             previews,
+            dashboards,
             rights,
             places,
             started,
@@ -112,6 +119,11 @@ impl AllServices {
     /// The pages of generations.
     pub(crate) fn previews(&self) -> &Arc<PreviewStore> {
         &self.previews
+    }
+
+    /// The dashboards.
+    pub(crate) fn dashboards(&self) -> &Arc<Dashboards> {
+        &self.dashboards
     }
 }
 
@@ -149,6 +161,7 @@ impl Services for AllServices {
             "chat.typing" => {
                 presence::typing(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }
+            "dashboards.list" => ready(self.dashboards.list(caller, data)).boxed(),
             "rooms.history" => {
                 rooms::history(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }

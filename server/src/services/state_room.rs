@@ -24,6 +24,8 @@ pub(super) type Place = (Arc<str>, u64);
 pub(super) struct StateRoom<S> {
     hub: Arc<Hub>,
     key: RoomKey,
+    /// The event by which those are told the state who know no snapshots.
+    plain: Option<&'static str>,
     inner: Mutex<Inner<S>>,
     /// Held while an event is told, so that state and log go forward together.
     turn: Arc<AsyncMutex<()>>,
@@ -37,8 +39,18 @@ struct Inner<S> {
 
 impl<S: Serialize + Send + 'static> StateRoom<S> {
     pub(super) fn new(hub: Arc<Hub>, key: RoomKey, state: S) -> Arc<Self> {
+        Self::told_as(hub, key, state, None)
+    }
+
+    /// The same, with the event by which those are told the state who know no snapshots.
+    pub(super) fn told_as(
+        hub: Arc<Hub>,
+        key: RoomKey,
+        state: S,
+        plain: Option<&'static str>,
+    ) -> Arc<Self> {
         let inner = Mutex::new(Inner { state, place: None });
-        Arc::new(Self { hub, key, inner, turn: Arc::default() })
+        Arc::new(Self { hub, key, plain, inner, turn: Arc::default() })
     }
 
     pub(super) fn key(&self) -> &RoomKey {
@@ -162,7 +174,8 @@ impl<S: Serialize + Send + 'static> SnapshotSource for StateRoom<S> {
     fn snapshot(&self) -> Option<Snapshot> {
         self.look(|inner| {
             let (epoch, offset) = inner.place.clone()?;
-            Some(Snapshot { epoch, offset, data: to_raw_value(&inner.state).ok()? })
+            let data = to_raw_value(&inner.state).ok()?;
+            Some(Snapshot { epoch, offset, data, plain: self.plain })
         })
     }
 }

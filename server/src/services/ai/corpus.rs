@@ -124,13 +124,9 @@ mod tests {
             "platforms",
             "batches",
             "shared-tabs",
-            "presence-typing",
             "ai-bridge",
-            "dashboards",
             "collaboration",
-            "generation",
             "live-preview-safety",
-            "tasks",
             "files",
             "redis",
         ] {
