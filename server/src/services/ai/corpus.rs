@@ -124,7 +124,6 @@ mod tests {
             "platforms",
             "batches",
             "shared-tabs",
-            "socketio",
             "ai-bridge",
             "collaboration",
             "live-preview-safety",
