@@ -73,6 +73,7 @@ impl WireError {
     }
 
     /// Bytes of its texts.
+    #[cfg(feature = "client")]
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::NotAMessage { reason }
