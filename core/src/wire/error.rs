@@ -72,9 +72,8 @@ impl WireError {
         Self::NotAFrame { reason: in_short(error) }
     }
 
-    /// Bytes of its texts.
-    #[cfg(feature = "client")]
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes of its texts, for bounds on queues.
+    pub fn size(&self) -> usize {
         match self {
             Self::NotAMessage { reason }
             | Self::NotJson { reason, .. }
