@@ -1,5 +1,6 @@
 // A stock socket.io server that does what a test asks for by events, and nothing else.
-// Arguments, each `name=value`: recovery, transports, pingInterval, pingTimeout, maxPayload, parser.
+// Arguments, each `name=value`: recovery, transports, upgrades, pingInterval, pingTimeout,
+// maxPayload, parser, cookie, code and retry of refusals.
 
 import { createServer } from "node:http";
 import { Server } from "socket.io";
@@ -15,11 +16,17 @@ const io = new Server(http, {
   pingInterval: number("pingInterval", 25000),
   pingTimeout: number("pingTimeout", 20000),
   maxHttpBufferSize: number("maxPayload", 1e6),
+  cookie: settings.cookie === "on",
   ...(settings.recovery === "on" && {
     connectionStateRecovery: { maxDisconnectionDuration: 120000 },
   }),
   ...(settings.parser === "msgpack" && { parser: msgpack }),
 });
+
+// What requests brought along; told after the server, which puts itself before every listener there is.
+const cookies = new Set();
+http.on("request", (request) => cookies.add(request.headers.cookie ?? ""));
+http.on("upgrade", (request) => cookies.add(`upgrade ${request.headers.cookie ?? ""}`));
 
 // What clients emitted, over all connections: a test counts here what really arrived.
 const arrived = [];
@@ -44,6 +51,7 @@ function serve(socket) {
   socket.on("echo", (...args) => args.pop()(...args));
   socket.on("echo back", (...args) => socket.emit("echoed", ...args));
   socket.on("never answers", () => {});
+  socket.on("cookies", (done) => done([...cookies], socket.conn.id));
   socket.on("transport", (done) => done(socket.conn.transport.name));
   socket.on("id", (done) => done(socket.id, socket.recovered));
   // Asks the client, and emits what it answered.

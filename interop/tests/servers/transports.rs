@@ -124,3 +124,19 @@ async fn query_headers_and_path_reach_the_server_over_each_transport() {
         client.close().await;
     }
 }
+
+#[tokio::test]
+async fn the_cookie_of_the_handshake_goes_with_every_later_request() {
+    let server = Peer::node("servers.mjs", &["cookie=on"]);
+    let (client, _events) = connected(&server.url("/"), polling_first()).await;
+    let asked = std::time::Instant::now();
+    while transport(&client).await != "websocket" {
+        assert!(asked.elapsed() < crate::support::DEADLINE, "it never upgraded");
+    }
+    let answer = client.emit_with_ack("cookies", Arguments::new(), CallOptions::default());
+    let (cookies, id): (Vec<String>, String) = within(answer).await.unwrap().data().unwrap();
+    for expected in [String::new(), format!("io={id}"), format!("upgrade io={id}")] {
+        assert!(cookies.contains(&expected), "{expected:?} is not in {cookies:?}");
+    }
+    client.close().await;
+}
