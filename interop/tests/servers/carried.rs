@@ -33,14 +33,29 @@ async fn next(room: &mut Room) -> (u64, Value) {
     }
 }
 
+/// Somebody else's Socket.IO server, which hands frames to ours.
 #[tokio::test]
-async fn a_room_has_every_event_once_over_a_wire_that_is_cut() {
+async fn a_room_has_every_event_once_over_a_foreign_server_and_a_wire_that_is_cut() {
     let (server, carrier) = carrier();
-    let witness = native(&server).await;
+    every_event_once(&server, &carrier, "/").await;
+}
+
+#[tokio::test]
+async fn a_room_has_every_event_once_over_our_server_and_a_wire_that_is_cut() {
+    let server = Peer::staywire_server(&[]);
+    for namespace in ["/", "/ws"] {
+        every_event_once(&server, &server, namespace).await;
+    }
+}
+
+async fn every_event_once(server: &Peer, carrier: &Peer, namespace: &str) {
+    let witness = native(server).await;
     for (number, transport) in [Transport::WebSocket, Transport::Polling].into_iter().enumerate() {
         let proxy = Proxy::start(carrier.address()).await.unwrap();
         let url = format!("http://{}/", proxy.address());
-        let (client, _events) = connected(&url, required(over(transport))).await;
+        let options = required(over(transport)).namespace(namespace);
+        let (client, _events) = connected(&url, options).await;
+        let number = format!("{number}{}", namespace.trim_start_matches('/'));
         let name = format!("chat:{number}");
         let mut room = within(client.join(&name)).await.unwrap();
         let mut seen = within(witness.join(&name)).await.unwrap();
