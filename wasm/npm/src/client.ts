@@ -105,7 +105,7 @@ export interface Published {
 
 interface Waiter {
   resolve(value: unknown): void;
-  reject(error: unknown): void;
+  reject(error: Error): void;
 }
 
 /** What a number of the connection's stands for while somebody waits. */
@@ -154,9 +154,13 @@ export class ClientCore<Events extends EventMap = EventMap> {
       ticketUrl: tickets.href,
       WebSocket: constructor,
       fetch: options.fetch,
-      headers: options.headers ?? takesHeaders(constructor),
+      headers: options.headers ?? takesHeaders(options.WebSocket),
     };
     this.#source = options.token;
+    // The engine asks for one that may change; a fixed one it takes as given.
+    if (this.#source !== undefined && typeof this.#source !== "function") {
+      this.#token = credentialOf(this.#source).token;
+    }
     this.#bounds = { events: 4096, bytes: 2 ** 22, ...options.queue };
     const source = this.#source === undefined ? "none" : "fixed";
     const mode = Credentials[typeof this.#source === "function" ? "provider" : source];
@@ -311,28 +315,24 @@ export class ClientCore<Events extends EventMap = EventMap> {
   #request<T>(signal: AbortSignal | undefined, begin: (waiter: Waiter) => () => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       signal?.throwIfAborted();
-      let cancel: (() => void) | undefined = undefined;
-      let ended = false;
-      const end = (): void => {
-        ended = true;
-        signal?.removeEventListener("abort", abort);
-      };
-      const abort = (): void => {
-        end();
-        cancel?.();
-        reject(signal?.reason as Error);
-      };
-      cancel = begin({
+      const ended = new AbortController();
+      const cancel = begin({
         resolve: (value) => {
-          end();
+          ended.abort();
           resolve(value as T);
         },
         reject: (error) => {
-          end();
-          reject(error as Error);
+          ended.abort();
+          reject(error);
         },
       });
-      if (!ended) signal?.addEventListener("abort", abort);
+      const abort = (): void => {
+        ended.abort();
+        cancel();
+        reject(signal?.reason as Error);
+      };
+      // One that has ended already listens to nothing.
+      signal?.addEventListener("abort", abort, { signal: ended.signal });
     });
   }
 
@@ -581,7 +581,7 @@ function failure(code: Code | "refused", refusal: Refusal | undefined): Staywire
 
 function json(data: unknown): string | undefined {
   // `undefined` for what JSON has no word for, such as a function.
-  return JSON.stringify(data) as string | undefined;
+  return JSON.stringify(data);
 }
 
 function bytesIn(data: unknown): Uint8Array | undefined {

@@ -2,11 +2,11 @@
  * Bytes as text that any bundler, minifier and page encoding leaves alone, and that gzips nearly as well as the
  * bytes themselves: base64 would cost a fourth more, because it hides what repeats.
  *
- * Of the 91 characters from `#` to `~` without `\` and `` ` ``, the last two say that 89 or 178 is to be
- * added to the character behind them; the others stand for 0 to 88.
+ * Of the 90 characters from `#` to `~` without `\` and `` ` ``, the last two say that 88 or 176 is to be
+ * added to the character behind them; the others stand for 0 to 87.
  */
 
-const SINGLE = 89;
+const SINGLE = 88;
 
 /** Writes bytes. */
 export function encode(bytes: Uint8Array): string {

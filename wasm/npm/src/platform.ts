@@ -13,15 +13,16 @@ export interface PlatformEvents {
 
 /** Begins to listen; returns what ends it. */
 export function listenToPlatform(events: PlatformEvents): () => void {
-  const scope = globalThis as Partial<Pick<typeof globalThis, "addEventListener" | "document">>;
-  if (typeof scope.addEventListener !== "function") return () => undefined;
+  const { document, navigator } = globalThis as {
+    document?: Document;
+    navigator?: { connection?: EventTarget; onLine?: boolean };
+  };
   const ends: (() => void)[] = [];
   const on = (target: EventTarget | undefined, type: string, listener: (event: Event) => void) => {
-    target?.addEventListener?.(type, listener);
-    ends.push(() => target?.removeEventListener?.(type, listener));
+    if (typeof target?.addEventListener !== "function") return;
+    target.addEventListener(type, listener);
+    ends.push(() => target.removeEventListener(type, listener));
   };
-  const { document } = scope;
-  const navigator = globalThis.navigator as Navigator & { connection?: EventTarget };
   on(globalThis, "online", () => events.online(true));
   on(globalThis, "offline", () => events.online(false));
   on(navigator?.connection, "change", () => events.networkChanged());

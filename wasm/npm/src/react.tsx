@@ -68,14 +68,12 @@ export function useConnection(): State {
 export function useRoom(name: string | undefined, options: RoomViewOptions = {}): RoomView {
   const client = useClient();
   // By value: the object is another one in each render.
-  const key = JSON.stringify([options.from, options.limit]);
-  const latest = useLatest(options);
+  const key = JSON.stringify(options);
   const room = useRef<ReturnType<typeof sharedRoom>>(undefined);
   const subscribe = useCallback(
     (changed: () => void) => {
-      void key;
       if (name === undefined) return () => undefined;
-      const looked = sharedRoom(client, name, latest.current);
+      const looked = sharedRoom(client, name, JSON.parse(key) as RoomViewOptions);
       room.current = looked;
       const off = looked.watch(changed);
       changed();
@@ -84,7 +82,7 @@ export function useRoom(name: string | undefined, options: RoomViewOptions = {})
         off();
       };
     },
-    [client, name, key, latest],
+    [client, name, key],
   );
   return useSyncExternalStore(
     subscribe,

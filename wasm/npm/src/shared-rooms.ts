@@ -62,7 +62,7 @@ export class SharedRoom {
     const { signal } = this.#abort;
     const join = options.from === undefined ? { signal } : { signal, from: options.from };
     client.join(name, join).then(
-      (room) => void this.#read(room),
+      (room: Room) => void this.#read(room),
       (error: unknown) => {
         this.#change({ status: "ended", error: error as StaywireError });
         // Who looks again later, asks again.

@@ -17,10 +17,10 @@ export async function load(
   source: string | URL | Response | BufferSource | WebAssembly.Module,
 ): Promise<void> {
   if (wasm) return;
-  const fetched = typeof source === "string" || source instanceof URL ? fetch(source) : source;
-  const from = await fetched;
-  if (typeof Response === "undefined" || !(from instanceof Response)) {
-    wasm = instantiate(from as BufferSource | WebAssembly.Module);
+  const byUrl = typeof source === "string" || source instanceof URL;
+  const from = byUrl ? await fetch(source) : source;
+  if (!(from instanceof Response)) {
+    wasm = instantiate(from);
     return;
   }
   if (!from.ok) {

@@ -76,9 +76,9 @@ export function webSocketUrl(text: string | URL): URL {
   return url;
 }
 
-/** Whether this constructor is Node's `ws`, which can set headers. */
+/** Whether a constructor that was passed is Node's `ws`, which can set headers. */
 export function takesHeaders(constructor: SocketConstructor | undefined): boolean {
-  return constructor !== undefined && "WebSocketServer" in constructor;
+  return typeof (constructor?.prototype as Partial<Socket> | undefined)?.terminate === "function";
 }
 
 /** One WebSocket, from dialling to its end. */
