@@ -2,7 +2,7 @@
  * The built package in a real browser: a page of a static server, the real server behind a proxy that cuts.
  */
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, type Server as HttpServer, createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -12,7 +12,6 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type Browser, type Page, chromium } from "playwright-core";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { readFileSync, writeFileSync } from "node:fs";
 
 import type { Client } from "../src/index.js";
 import { Proxy, Server } from "./support.js";
@@ -145,12 +144,17 @@ test("an answer streams into a page over cuts, whole and in order", async () => 
 });
 
 test("a network that goes and comes back is noticed", async () => {
+  const wire = await Proxy.start(server.port);
+  onTestFinished(() => wire.stop());
   const opened = await page();
-  await connect(opened, server.port);
+  await connect(opened, wire.port);
   await opened.context().setOffline(true);
-  await expect.poll(() => state(opened)).toBe("offline");
+  // A link that lives is believed more than the browser.
+  expect(await state(opened)).toBe("connected");
+  wire.cut();
+  await expect.poll(() => state(opened), { timeout: 10_000 }).toBe("offline");
   await opened.context().setOffline(false);
-  await expect.poll(() => state(opened)).toBe("connected");
+  await expect.poll(() => state(opened), { timeout: 10_000 }).toBe("connected");
 });
 
 test("the slim entry loads its engine from a file", async () => {
