@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use staywire::{Client, ClientBuilder, ConnectError, ProtocolChoice, State, StateWatch, Token};
+use staywire::{
+    Cause, Client, ClientBuilder, ConnectError, ProtocolChoice, State, StateWatch, Token,
+};
 
 use crate::args::{ConnectionArgs, Protocol};
 use crate::failure::Failure;
@@ -51,7 +53,8 @@ pub(crate) async fn connect(client: &Client, patience: Duration) -> Result<(), F
         }
     };
     connected.map_err(|ConnectError { reason }| {
-        Failure::NoConnection(format!("no connection: {reason:?} (code {})", reason.code()))
+        let hint = hint(reason);
+        Failure::NoConnection(format!("no connection: {reason:?} (code {}){hint}", reason.code()))
     })
 }
 
@@ -65,14 +68,27 @@ pub(crate) async fn client(args: &ConnectionArgs) -> Result<Client, Failure> {
 fn too_late(state: &StateWatch, patience: Duration) -> Failure {
     let why = match state.get() {
         State::Reconnecting { cause, attempt, .. } => {
-            format!("{cause:?} (code {}) after {attempt} attempts", cause.code())
+            let hint = hint(cause);
+            format!("{cause:?} (code {}) at attempt {attempt}{hint}", cause.code())
         }
         state => format!("still {state:?}"),
     };
-    Failure::NoConnection(format!(
-        "no connection within {} s: {why}; is the server at --url, and is the token right?",
-        patience.as_secs_f64()
-    ))
+    Failure::NoConnection(format!("no connection within {} s: {why}", patience.as_secs_f64()))
+}
+
+/// What to do about it.
+fn hint(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NetworkFailed | Cause::ConnectTimeout => "; is a server at --url, or STAYWIRE_URL?",
+        Cause::TlsFailed => "; is its certificate one of --trust, and is it https or http?",
+        Cause::ProtocolRefused | Cause::ProtocolViolation => {
+            "; has --url the path of an endpoint, such as /ws/ai/chat?"
+        }
+        Cause::Unauthorized => "; put a token into STAYWIRE_TOKEN or a file for --token-file",
+        Cause::TokenFailed | Cause::TokenTimeout => "; can the file of --token-file be read?",
+        Cause::Forbidden => "; this token may not be used there",
+        _ => "",
+    }
 }
 
 fn read_token(path: &Path) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! `staywire`: listen, send, ask, generate, tasks, and a look at every frame.
+//! `staywire`: listen, send, ask, generate, tasks, dashboards, and a look at every frame.
 //!
 //! What a program reads goes to standard output, what a person reads beside it to standard error;
 //! with `--json` standard output holds one JSON object per line and nothing else.

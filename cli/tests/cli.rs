@@ -137,6 +137,25 @@ async fn tasks_are_started_listed_and_watched() {
 }
 
 #[tokio::test]
+async fn a_dashboard_is_listed_shown_and_followed() {
+    let server = serve().await;
+    let (code, listed, _) = run(server.address(), &["dashboard"]).await;
+    assert_eq!((code, listed.as_str()), (0, "server               This server\n"));
+    let (code, shown, notes) =
+        run(server.address(), &["dashboard", "server", "--count", "2"]).await;
+    assert_eq!(code, 0, "{notes}");
+    assert!(shown.starts_with("  Connections              1\n"), "{shown}");
+    assert_eq!(shown.lines().count(), 5 + 2, "the tiles, then the changes: {shown}");
+    let (_, lines, notes) =
+        run(server.address(), &["--json", "dashboard", "server", "--count", "1"]).await;
+    let objects: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((objects[0]["kind"].as_str(), notes.as_str()), (Some("snapshot"), ""));
+    assert_eq!(objects[0]["data"]["tiles"][0]["tile_id"], "connections");
+    assert_eq!(objects[1]["type"], "dashboard:updated");
+}
+
+#[tokio::test]
 async fn lines_of_standard_input_are_events() {
     use tokio::io::AsyncWriteExt;
     let server = serve().await;
@@ -165,6 +184,7 @@ async fn each_end_has_its_exit_code() {
         (address, &["send", "chat:1", "n", "this"], 2, "quote a text"),
         (address, &["listen", "chat:1", "--after", "nonsense"], 2, "EPOCH:OFFSET"),
         (address, &["listen", "--token-file", "/no/such/file"], 2, "/no/such/file"),
+        (address, &["dashboard", "nothing"], 1, "`dashboards.list`"),
         (address, &["dance"], 2, "unrecognized subcommand"),
         (nowhere, &["--patience", "0.5", "ask", "x"], 3, "NetworkFailed (code 200)"),
         (address, &["listen", "chat:1", "--after", "other.1:5", "--strict"], 4, "missing"),

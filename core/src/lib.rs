@@ -29,7 +29,8 @@
 //! | `testing` | a server for the tests of your application | feature `testing` |
 //! | [`Client`] | the client on tokio | feature `client` (default) |
 //!
-//! `wss` needs the feature `tls` (default).
+//! `wss` needs the feature `tls` (default). The feature `socketio` adds Socket.IO servers:
+//! `ClientBuilder::socketio`.
 #![cfg_attr(not(feature = "wire"), no_std)]
 
 extern crate alloc;
@@ -49,6 +50,14 @@ pub mod folds;
 pub mod testing;
 #[cfg(feature = "wire")]
 pub mod wire;
+
+/// Socket.IO: what goes out, what comes back, and how it travels.
+#[cfg(feature = "socketio")]
+pub mod socketio {
+    pub use crate::connection::socketio::{Continuity, Reply};
+    pub use crate::driver::SocketIoTransport as Transport;
+    pub use crate::wire::socketio::{Arguments, Parser, Placeholder, SocketIoError};
+}
 
 #[cfg(feature = "client")]
 pub use client::*;

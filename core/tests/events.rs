@@ -58,9 +58,14 @@ fn examples() -> Vec<Value> {
             "result": {"text": "half"}, "created_at": TIME, "updated_at": TIME}}),
         json!({"type": "task:partial", "data": {
             "task_id": "t1", "index": 3, "data": {"token": " so"}}}),
+        json!({"type": "dashboard:snapshot", "data": {
+            "dashboard_id": "server", "title": "The server",
+            "tiles": [{"tile_id": "links", "title": "Links", "kind": "series", "unit": "",
+                "value": 12, "points": [[1_765_432_100_000_u64, 12.0]], "fault": "old"}]}}),
         json!({"type": "dashboard:updated", "data": {
             "dashboard_id": "server",
-            "tiles": [{"tile_id": "links", "value": 12, "points": [[1_765_432_100_000_u64, 12.0]]}],
+            "tiles": [{"tile_id": "links", "value": 12, "points": [[1_765_432_100_000_u64, 12.0]],
+                "fault": "old"}],
             "timestamp": TIME}}),
     ]
 }

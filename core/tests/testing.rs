@@ -78,7 +78,7 @@ async fn what_is_published_counts_once_and_calls_are_answered() {
     let server = FakeServer::start().await.unwrap();
     server.on_call("half", |data| match data.as_u64() {
         Some(even) if even % 2 == 0 => Ok((even / 2).into()),
-        _ => Err(Refusal { code: "odd".into(), message: "no".into(), retry_after: None }),
+        _ => Err(Refusal::new("odd", "no")),
     });
     let client = connected(&server).await;
     assert_eq!(within(client.call::<_, u64>("half", &4)).await, Ok(2));

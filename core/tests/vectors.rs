@@ -154,6 +154,9 @@ impl Runner {
             Action::Transmit { link, message: Message::Binary(bytes) } => {
                 json!({"send": {"link": link.0, "hex": to_hex(&bytes)}})
             }
+            Action::Transmit { message, .. } => {
+                unreachable!("no link of Socket.IO is open: {message:?}")
+            }
             Action::Close { link, in_order } => {
                 json!({"close": {"link": link.0, "in_order": in_order}})
             }
@@ -213,6 +216,7 @@ impl Runner {
             // The words are each implementation's own.
             Notice::Unreadable { .. } => json!({"unreadable": {}}),
             Notice::ServerError { refusal } => json!({"server_error": {"code": refusal.code}}),
+            other => unreachable!("no link of Socket.IO is open: {other:?}"),
         });
     }
 

@@ -15,3 +15,11 @@ fn the_peers_are_installed() {
         "run `cargo xtask test --only interop`, which installs them"
     );
 }
+
+#[test]
+fn a_peer_starts_answers_and_ends_with_its_input() {
+    let mut peer = staywire_interop::Peer::node("servers.mjs", &[]);
+    assert_ne!(peer.address().port(), 0);
+    peer.tell(r#"{"do":"arrived"}"#);
+    assert_eq!(peer.hear(), "[]");
+}

@@ -15,16 +15,22 @@ use thiserror::Error;
 
 pub mod ai;
 pub mod auth;
+pub mod dashboards;
+pub mod emit;
 pub mod generation;
 pub mod limits;
+pub mod socketio;
 pub mod tasks;
 
 pub use ai::{AiConfig, AnthropicConfig, OpenAiConfig};
 pub use auth::{AuthConfig, KeySource, PinnedAlgorithm, Secret, TicketsConfig, TokensConfig};
+pub use dashboards::DashboardsConfig;
+pub use emit::EmitConfig;
 pub use generation::GenerationConfig;
 pub use limits::{
     DedupConfig, DrainConfig, HeartbeatConfig, HistoryConfig, LimitsConfig, PresenceConfig,
 };
+pub use socketio::SocketIoConfig;
 pub use tasks::TasksConfig;
 
 /// The whole configuration of one server process.
@@ -69,6 +75,12 @@ pub struct Config {
     pub tasks: TasksConfig,
     /// The generation of websites.
     pub generation: GenerationConfig,
+    /// Dashboards that are kept up to date.
+    pub dashboards: DashboardsConfig,
+    /// Events from outside.
+    pub emit: EmitConfig,
+    /// How Socket.IO is served.
+    pub socketio: SocketIoConfig,
 }
 
 impl Default for Config {
@@ -91,6 +103,9 @@ impl Default for Config {
             ai: AiConfig::default(),
             tasks: TasksConfig::default(),
             generation: GenerationConfig::default(),
+            dashboards: DashboardsConfig::default(),
+            emit: EmitConfig::default(),
+            socketio: SocketIoConfig::default(),
         }
     }
 }
@@ -158,6 +173,8 @@ impl Config {
         if let Some(folder) = path.parent() {
             config.auth.resolve_paths(folder);
             config.ai.resolve_paths(folder);
+            config.dashboards.resolve_paths(folder);
+            config.emit.resolve_paths(folder);
         }
         Ok(config)
     }
@@ -193,7 +210,10 @@ impl Config {
         self.dedup.validate()?;
         self.ai.validate()?;
         self.tasks.validate()?;
-        self.generation.validate()
+        self.generation.validate()?;
+        self.dashboards.validate()?;
+        self.emit.validate()?;
+        self.socketio.validate(&self.limits)
     }
 
     /// Whether a connection that presents no credential may come in.

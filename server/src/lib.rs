@@ -18,17 +18,21 @@
 //! | [`hub`] | who is in which room, and where in its log | `bus` |
 //! | [`bus`] | logs, whose they are, and how events reach every instance | |
 //! | [`services`] | what the server does for its clients | `hub` |
+//! | `conversation` | runs a session, for the transports `socket` and `socketio` | `session` |
 //! | [`http`] | routes and upgrades | all of these |
 
 pub mod bus;
 pub mod config;
+mod conversation;
 pub mod gateway;
 pub mod http;
 pub mod hub;
+mod listener;
 mod server;
 pub mod services;
 pub mod session;
 mod socket;
+mod socketio;
 mod time;
 
 pub use server::{Server, StartError};

@@ -13,17 +13,19 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::bus::memory::{DedupBounds, HistoryBounds, MemoryBus, StoreBounds};
 use crate::config::{AiConfig, Config, ConfigError};
+use crate::conversation::GOODBYE;
 use crate::gateway::{Gate, GateError};
 use crate::hub::Hub;
+use crate::listener::{Impatient, Peer};
 use crate::services::AllServices;
 use crate::services::ai::{
     AiService, AnthropicProvider, CorpusError, OfflineProvider, OpenAiProvider, ProviderRegistry,
     UnknownProvider,
 };
+use crate::services::dashboards::Dashboards;
 use crate::services::generation::PreviewStore;
 use crate::services::tasks::{AnswerKind, Kind, Tasks};
-use crate::session::Shared;
-use crate::socket::GOODBYE;
+use crate::session::{AwayPlaces, Shared};
 use crate::time::unix_ms;
 
 /// Why a server can't start.
@@ -71,9 +73,11 @@ pub(crate) struct Parts {
     pub(crate) gate: Arc<Gate>,
     pub(crate) sessions: Arc<Shared>,
     pub(crate) bus: Arc<MemoryBus>,
+    pub(crate) services: Arc<AllServices>,
     pub(crate) ai: Arc<AiService>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) previews: Arc<PreviewStore>,
+    pub(crate) dashboards: Arc<Dashboards>,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) started_ms: u64,
 }
@@ -133,12 +137,15 @@ impl Server {
         let places = gate.places().clone();
         let services = AllServices::new(hub.clone(), ai.clone(), kinds, places, &config);
         let (tasks, previews) = (services.tasks().clone(), services.previews().clone());
+        let dashboards = services.dashboards().clone();
+        let services = Arc::new(services);
         let sessions = Arc::new(Shared {
             hub,
-            services: Arc::new(services),
+            services: services.clone(),
             limits: config.limits.clone(),
             heartbeat: config.heartbeat.clone(),
             dedup: config.dedup.clone(),
+            away: AwayPlaces::new(config.socketio.away_ms),
         });
         let listener = TcpListener::bind(config.listen)
             .await
@@ -150,9 +157,11 @@ impl Server {
             gate,
             sessions,
             bus,
+            services,
             ai,
             tasks,
             previews,
+            dashboards,
             phase: watch::Sender::new(Phase::Open),
             started_ms: unix_ms(),
             config,
@@ -164,8 +173,9 @@ impl Server {
         let housekeeping = tokio::spawn(keep_house(parts.clone()));
         let app = crate::http::router(parts.clone());
         let mut closing = parts.phase.subscribe();
+        let listener = Impatient::new(listener, patience(&parts.config));
         let served = async move {
-            let service = app.into_make_service_with_connect_info::<SocketAddr>();
+            let service = app.into_make_service_with_connect_info::<Peer>();
             let serve = axum::serve(listener, service).with_graceful_shutdown(async move {
                 let _ = closing.wait_for(|phase| *phase == Phase::Closing).await;
             });
@@ -249,6 +259,14 @@ impl Server {
     }
 }
 
+/// How long a peer may take nothing: as long as any may be silent.
+fn patience(config: &Config) -> Duration {
+    let Config { heartbeat, socketio, .. } = config;
+    let native = heartbeat.interval_ms.saturating_add(heartbeat.timeout_ms);
+    let socketio = socketio.ping_interval_ms.saturating_add(socketio.ping_timeout_ms);
+    Duration::from_millis(native.max(socketio))
+}
+
 /// The built-in provider, and the one that was chosen: any other would ask for a key in vain.
 fn providers(config: &AiConfig) -> Result<ProviderRegistry, StartError> {
     let mut providers = ProviderRegistry::new();
@@ -281,6 +299,7 @@ async fn keep_house(parts: Arc<Parts>) {
             parts.bus.sweep(now_ms);
             parts.gate.clean();
             parts.tasks.sweep(now_ms);
+            parts.sessions.away.sweep(now_ms);
         }
         round = round.wrapping_add(1);
     }

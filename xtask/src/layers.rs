@@ -48,14 +48,21 @@ const ABOVE: &[&str] = &["crate::driver", "crate::client"];
 
 const SERVER: &str = "server/src";
 /// Who puts the server together, and carries what it says.
-const TOP: &[&str] = &["crate::http", "crate::server", "crate::socket"];
+const TOP: &[&str] = &[
+    "crate::http",
+    "crate::server",
+    "crate::listener",
+    "crate::socket",
+    "crate::socketio",
+    "crate::conversation",
+];
 const CONVERSATION: &[&str] = &["crate::session", "crate::services"];
 const ROOMS: &[&str] = &["crate::hub", "crate::bus"];
 const ADMISSION: &[&str] = &["crate::gateway", "crate::config"];
 /// The time of day may be written down, but not asked for.
 const NOW: &[&str] = &["crate::time::unix_ms"];
 
-const LAYERS: [Layer; 13] = [
+const LAYERS: [Layer; 15] = [
     Layer {
         sources: CORE,
         name: "engine",
@@ -151,6 +158,20 @@ const LAYERS: [Layer; 13] = [
         paths: &[TOP],
         names: &[],
         because: "services know the hub, and not how anybody came to it",
+    },
+    Layer {
+        sources: SERVER,
+        name: "conversation",
+        paths: &[&["crate::http", "crate::socket", "crate::socketio", "crate::services"]],
+        names: &[],
+        because: "a session is run alike, whatever carries its messages",
+    },
+    Layer {
+        sources: SERVER,
+        name: "socketio",
+        paths: &[&["crate::bus", "crate::http", "crate::socket"]],
+        names: &["Hub", "MemoryBus"],
+        because: "Socket.IO is a transport: rooms, rights and limits are the hub's and the session's",
     },
 ];
 

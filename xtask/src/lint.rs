@@ -7,10 +7,11 @@ use crate::sh;
 use crate::suite::{Context, Verdict};
 
 /// What the core must build with: the features, and who lives on that set.
-const FEATURE_SETS: [(&str, &str); 3] = [
+const FEATURE_SETS: [(&str, &str); 4] = [
     ("", "the engine alone, as in browsers"),
     ("wire", "codecs without a runtime, as in the server"),
     ("client", "the client without TLS"),
+    ("socketio", "the client of Socket.IO servers"),
 ];
 
 pub(crate) fn format(context: &Context<'_>) -> Result<Verdict, String> {

@@ -231,6 +231,6 @@ mod tests {
     #[test]
     fn an_unknown_suite_is_refused_with_the_names_there_are() {
         let why = parse(&["--only", "unity"]).unwrap_err();
-        assert!(why.contains("`unity`") && why.contains("unit, docs"), "{why}");
+        assert!(why.contains("`unity`") && why.contains("unit, interop"), "{why}");
     }
 }

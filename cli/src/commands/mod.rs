@@ -1,6 +1,7 @@
 //! The commands, one in each file.
 
 mod ask;
+mod dashboard;
 mod generate;
 mod inspect;
 mod listen;
@@ -20,6 +21,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ask(args) => ask::run(&connection, &args, output).await,
         Command::Generate(args) => generate::run(&connection, args, output).await,
         Command::Tasks(args) => tasks::run(&connection, args, output).await,
+        Command::Dashboard(args) => dashboard::run(&connection, args, output).await,
         Command::Inspect(args) => inspect::run(&connection, args, output).await,
     }
 }

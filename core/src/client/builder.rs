@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, watch};
 use super::Client;
 use super::dispatch::Dispatcher;
 use super::error::BuildError;
+#[cfg(feature = "socketio")]
+use super::socketio::SocketIoOptions;
 use super::token::{Source, TokenSource, source_of};
 use crate::connection::{Bounds, ClientIdentity, Connection};
 use crate::driver::{self, Clock, DialConfig, Trace, Tracer};
@@ -27,6 +29,8 @@ pub struct ClientBuilder {
     max_message_bytes: usize,
     queue: Bounds,
     tracer: Option<Tracer>,
+    #[cfg(feature = "socketio")]
+    socketio: Option<SocketIoOptions>,
     #[cfg(feature = "tls")]
     roots: Vec<rustls::pki_types::CertificateDer<'static>>,
 }
@@ -50,6 +54,8 @@ impl ClientBuilder {
             max_message_bytes: 16 << 20,
             queue: Bounds { events: 4_096, bytes: 4 << 20 },
             tracer: None,
+            #[cfg(feature = "socketio")]
+            socketio: None,
             #[cfg(feature = "tls")]
             roots: Vec::new(),
         }
@@ -58,6 +64,13 @@ impl ClientBuilder {
     /// Which protocol to speak. Default: [`ProtocolChoice::Auto`].
     pub fn protocol(mut self, protocol: ProtocolChoice) -> Self {
         self.config.protocol = protocol;
+        self
+    }
+
+    /// Speaks Socket.IO. The path of the URL is the namespace then, as with the official client.
+    #[cfg(feature = "socketio")]
+    pub fn socketio(mut self, options: SocketIoOptions) -> Self {
+        self.socketio = Some(options);
         self
     }
 
@@ -134,6 +147,12 @@ impl ClientBuilder {
         self
     }
 
+    /// How many calls may wait for their answers at a time. Default 1,024.
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.config.max_calls = calls;
+        self
+    }
+
     /// How much may wait for the application in each room, in events and bytes, before the rest is
     /// left to be fetched again later. Default 4,096 and 4 MiB.
     pub fn room_queue(mut self, events: usize, bytes: usize) -> Self {
@@ -166,7 +185,8 @@ impl ClientBuilder {
     /// Makes the client. It does nothing until [`Client::connect`] is called.
     ///
     /// It needs a running tokio runtime, where its one task lives.
-    pub fn build(self) -> Result<Client, BuildError> {
+    #[cfg_attr(not(feature = "socketio"), allow(unused_mut, reason = "only Socket.IO changes it"))]
+    pub fn build(mut self) -> Result<Client, BuildError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let url = driver::parse_url(&self.url)?;
         let mut headers = HeaderMap::new();
@@ -187,7 +207,19 @@ impl ClientBuilder {
             ),
             _ => None,
         };
+        #[cfg(feature = "socketio")]
+        let socketio = match self.socketio {
+            Some(options) => {
+                // It has no subprotocols to fall back from.
+                self.config.protocol = ProtocolChoice::Plain;
+                let deadline = Duration::from_millis(self.config.connect_deadline.0);
+                Some(options.into_dial(&url, self.max_message_bytes, deadline)?.into())
+            }
+            None => None,
+        };
         let dial = DialConfig {
+            #[cfg(feature = "socketio")]
+            socketio,
             url: url.into(),
             headers,
             max_message_bytes: self.max_message_bytes,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +23,8 @@ use crate::driver::{App, Credential, ProviderError};
 use crate::engine::{
     CallFailure, From, Now, OutboxFull, PublishFailure, RoomFailure, RoomId, State, Time,
 };
+#[cfg(feature = "socketio")]
+use crate::wire::socketio::{Arguments, Ask};
 
 /// What the application asks for. A `key` names a request that can be cancelled.
 pub(super) enum Command {
@@ -49,10 +52,10 @@ pub(super) enum Command {
     Call {
         key: u64,
         method: String,
-        data: Box<RawValue>,
+        body: Body,
         idempotent: bool,
         timeout: Duration,
-        answered: oneshot::Sender<Result<Box<RawValue>, CallError>>,
+        answered: oneshot::Sender<Result<Answered, CallError>>,
     },
     Publish {
         key: u64,
@@ -64,8 +67,20 @@ pub(super) enum Command {
     Send {
         key: u64,
         kind: String,
-        data: Box<RawValue>,
+        body: Body,
         sent: oneshot::Sender<Result<(), SendError>>,
+    },
+    #[cfg(feature = "socketio")]
+    SendNow {
+        kind: String,
+        arguments: Arguments,
+        sent: oneshot::Sender<bool>,
+    },
+    #[cfg(feature = "socketio")]
+    Answer {
+        ask: Ask,
+        arguments: Arguments,
+        answered: oneshot::Sender<bool>,
     },
     Cancel {
         key: u64,
@@ -105,9 +120,12 @@ impl<T> Drop for Request<T> {
     }
 }
 
+/// What answered a call: its data, and the bytes that belong to it.
+pub(super) type Answered = (Box<RawValue>, Vec<Bytes>);
+
 /// Who waits for the end of a call, publish or event.
 enum Waiter {
-    Call(oneshot::Sender<Result<Box<RawValue>, CallError>>),
+    Call(oneshot::Sender<Result<Answered, CallError>>),
     Publish(oneshot::Sender<Result<Box<RawValue>, PublishError>>),
     Send(oneshot::Sender<Result<(), SendError>>),
 }
@@ -223,12 +241,16 @@ impl Dispatcher {
         // A receiver that is gone has been cancelled, or will be: nobody is left to tell.
         match self.waiter(id) {
             Some(Waiter::Call(waiter)) => {
-                let _ = waiter.send(result.map_err(CallError::Refused));
+                let answer = result.map(|data| (data, Vec::new()));
+                let _ = waiter.send(answer.map_err(CallError::Refused));
             }
             Some(Waiter::Publish(waiter)) => {
                 let _ = waiter.send(result.map_err(PublishError::refused));
             }
-            Some(Waiter::Send(_)) | None => {}
+            Some(Waiter::Send(waiter)) => {
+                let _ = waiter.send(result.map(drop).map_err(SendError::Refused));
+            }
+            None => {}
         }
     }
 
@@ -245,7 +267,8 @@ impl Dispatcher {
             Some(Waiter::Send(waiter)) => {
                 let _ = waiter.send(Err(match reason {
                     PublishFailure::Dropped => SendError::Dropped,
-                    _ => SendError::Closed,
+                    PublishFailure::Uncertain => SendError::Uncertain,
+                    PublishFailure::Unsupported | PublishFailure::Closed => SendError::Closed,
                 }));
             }
             Some(Waiter::Call(_)) | None => {}
@@ -329,9 +352,9 @@ impl App for Dispatcher {
                 }
                 connection.room_caught_up(room);
             }
-            Command::Call { key, method, data, idempotent, timeout, answered } => {
+            Command::Call { key, method, body, idempotent, timeout, answered } => {
                 let deadline = after(now, timeout);
-                match connection.call(&method, Some(data), idempotent, Some(deadline), now) {
+                match connection.call(&method, body, idempotent, Some(deadline), now) {
                     Ok(id) => self.wait(key, id, Waiter::Call(answered)),
                     Err(_) => {
                         let _ = answered.send(Err(CallError::TooManyCalls));
@@ -346,13 +369,21 @@ impl App for Dispatcher {
                     }
                 }
             }
-            Command::Send { key, kind, data, sent } => {
-                match connection.send_event(&kind, Some(data), now) {
+            Command::Send { key, kind, body, sent } => {
+                match connection.send_event(&kind, body, now) {
                     Ok(id) => self.wait(key, id, Waiter::Send(sent)),
                     Err(OutboxFull { bytes }) => {
                         let _ = sent.send(Err(SendError::OutboxFull { bytes }));
                     }
                 }
+            }
+            #[cfg(feature = "socketio")]
+            Command::SendNow { kind, arguments, sent } => {
+                let _ = sent.send(connection.emit_volatile(&kind, arguments));
+            }
+            #[cfg(feature = "socketio")]
+            Command::Answer { ask, arguments, answered } => {
+                let _ = answered.send(connection.answer(&ask, arguments));
             }
             Command::Cancel { key } => self.cancel(key, connection),
         }
@@ -397,6 +428,12 @@ impl App for Dispatcher {
                 }
             }
             Notice::Answered { id, result } => self.answered(id, result),
+            #[cfg(feature = "socketio")]
+            Notice::Acked { id, reply } => {
+                if let Some(Waiter::Call(waiter)) = self.waiter(id) {
+                    let _ = waiter.send(Ok((reply.data, reply.attachments)));
+                }
+            }
             Notice::CallFailed { id, reason } => {
                 if let Some(Waiter::Call(waiter)) = self.waiter(id) {
                     let _ = waiter.send(Err(match reason {

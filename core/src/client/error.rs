@@ -24,6 +24,15 @@ pub enum BuildError {
     /// The trust store of the platform, or a certificate, can't be used.
     #[error("TLS can't be set up: {0}")]
     Tls(String),
+    /// An option of Socket.IO can't be.
+    #[cfg(feature = "socketio")]
+    #[error("the Socket.IO {option} is wrong: {reason}")]
+    SocketIo {
+        /// Which option.
+        option: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no tokio runtime to run on.
     #[error("no tokio runtime is running here; call build() inside one")]
     NoRuntime,
@@ -146,12 +155,36 @@ pub enum SendError {
     /// It was dropped unsent to make room for a newer one, as configured.
     #[error("it was dropped unsent to make room for a newer one")]
     Dropped,
+    /// It was sent to a Socket.IO server, and the connection was lost before it was known to have
+    /// arrived: it may have taken effect.
+    #[error(
+        "the connection was lost before it was known to have arrived; it may have taken effect"
+    )]
+    Uncertain,
+    /// It can't be sent to this server.
+    #[error("it can't be sent: {0}")]
+    Refused(Refusal),
     /// The client is closed.
     #[error("the client is closed")]
     Closed,
     /// The data can't be written as JSON.
     #[error("the data can't be written as JSON: {0}")]
     Encode(String),
+}
+
+/// Why an event of the server can't be answered.
+#[cfg(feature = "socketio")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// The server asked for none.
+    #[error("the server wants no answer to this event")]
+    NotAsked,
+    /// It was answered before.
+    #[error("the event was answered before")]
+    Answered,
+    /// The connection that it came over is gone, and so is the server's wish for an answer.
+    #[error("the connection that asked is gone, and nobody waits for the answer any more")]
+    Gone,
 }
 
 /// Why an answer, a generation or a task can't be followed.

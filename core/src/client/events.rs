@@ -13,10 +13,10 @@ use crate::wire::{Event, WireError};
 /// Something that belongs to no room.
 #[derive(Debug, Clone)]
 pub enum ClientEvent {
-    /// An event of a `plain` server, or a frame of a type that this version doesn't know.
+    /// An event of a `plain` or Socket.IO server, or a frame of a type that this version doesn't know.
     Event(Event),
     /// Events may have been missed. On `plain` this follows every reconnect, since nobody can
-    /// prove the opposite.
+    /// prove the opposite; with Socket.IO every one that the server did not restore.
     Gap(Gap),
     /// The server sent something that can't be read.
     Unreadable(WireError),
@@ -32,7 +32,9 @@ impl ClientEvent {
             Self::Event(event) => event.size(),
             Self::Gap(_) => 0,
             Self::Unreadable(error) => error.size(),
-            Self::ServerError(refusal) => refusal.code.len() + refusal.message.len(),
+            Self::ServerError(Refusal { code, message, data, .. }) => {
+                code.len() + message.len() + data.as_ref().map_or(0, |data| data.len())
+            }
         }
     }
 }

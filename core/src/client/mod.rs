@@ -11,6 +11,8 @@ mod live;
 mod queue;
 mod room;
 mod services;
+#[cfg(feature = "socketio")]
+mod socketio;
 mod state;
 mod task;
 mod token;
@@ -26,6 +28,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use answer::{Answer, AnswerEvent, AskOptions};
 pub use builder::ClientBuilder;
+#[cfg(feature = "socketio")]
+pub use error::AnswerError;
 pub use error::{
     BuildError, CallError, ConnectError, JoinError, PublishError, SendError, StartError,
 };
@@ -34,6 +38,8 @@ pub use generation::{GenerateOptions, Generation};
 pub use live::{LiveEvent, LiveRoom};
 pub use room::{Room, RoomEvent};
 pub use services::{HistoryPage, PastEvent};
+#[cfg(feature = "socketio")]
+pub use socketio::SocketIoOptions;
 pub use state::StateWatch;
 pub use task::Task;
 pub use token::{Token, TokenSource};
@@ -217,19 +223,7 @@ impl Client {
         R: DeserializeOwned,
     {
         let data = serde_json::value::to_raw_value(data).map_err(CallError::encode)?;
-        let CallOptions { idempotent, timeout } = options;
-        let method = method.to_owned();
-        let reply = self
-            .request(|key, answered| Command::Call {
-                key,
-                method,
-                data,
-                idempotent,
-                timeout,
-                answered,
-            })
-            .await
-            .unwrap_or(Err(CallError::Closed))?;
+        let (reply, _) = self.call_body(method, Body::Json(Some(data)), options).await?;
         serde_json::from_str(reply.get()).map_err(CallError::decode)
     }
 
@@ -263,16 +257,15 @@ impl Client {
 
     /// Sends an event that the server doesn't answer, and resolves when it was handed to an open
     /// link: it takes effect at most once, and nobody can tell whether it did. This is the way to
-    /// talk to a `plain` server. Dropping the future takes it back if it was never sent.
+    /// talk to a `plain` server. To a Socket.IO server it resolves when the event is known to have
+    /// arrived; see [`SendError::Uncertain`]. Dropping the future takes it back if it was never
+    /// sent.
     pub async fn send<D>(&self, event: &str, data: &D) -> Result<(), SendError>
     where
         D: Serialize + ?Sized,
     {
         let data = serde_json::value::to_raw_value(data).map_err(SendError::encode)?;
-        let kind = event.to_owned();
-        self.request(|key, sent| Command::Send { key, kind, data, sent })
-            .await
-            .unwrap_or(Err(SendError::Closed))
+        self.send_body(event, Body::Json(Some(data))).await
     }
 
     /// Asks the AI, and streams its answer. See [`Client::ask_with`].
@@ -311,6 +304,33 @@ impl Client {
         let mut state = self.state.clone();
         // An error means that the connection's task is gone: closed as well.
         let _ = state.wait_for(|state| matches!(state, State::Closed { .. })).await;
+    }
+
+    async fn call_body(
+        &self,
+        method: &str,
+        body: Body,
+        options: CallOptions,
+    ) -> Result<dispatch::Answered, CallError> {
+        let CallOptions { idempotent, timeout } = options;
+        let method = method.to_owned();
+        self.request(|key, answered| Command::Call {
+            key,
+            method,
+            body,
+            idempotent,
+            timeout,
+            answered,
+        })
+        .await
+        .unwrap_or(Err(CallError::Closed))
+    }
+
+    async fn send_body(&self, event: &str, body: Body) -> Result<(), SendError> {
+        let kind = event.to_owned();
+        self.request(|key, sent| Command::Send { key, kind, body, sent })
+            .await
+            .unwrap_or(Err(SendError::Closed))
     }
 
     async fn publish_body(

@@ -150,8 +150,7 @@ mod tests {
     fn what_a_server_says_of_itself_counts_and_what_is_dropped_is_said() {
         let queue = EventQueue::new(Bounds { events: 100, bytes: 1_000 });
         let said = |letter: &str| {
-            let refusal =
-                Refusal { code: "x".into(), message: letter.repeat(300), retry_after: None };
+            let refusal = Refusal::new("x", letter.repeat(300));
             ClientEvent::ServerError(refusal)
         };
         for letter in ["a", "b", "c", "d"] {

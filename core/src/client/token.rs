@@ -187,15 +187,23 @@ impl Source {
             }
             Self::Provider(provider) => provider.clone(),
         };
-        let mut task = AbortOnDrop(tokio::spawn(async move { provider().await }));
-        async move {
-            match (&mut task.0).await {
-                Ok(answer) => answer,
-                Err(_) => Err("the token provider panicked".into()),
-            }
-        }
-        .boxed()
+        apart("the token provider panicked", async move { provider().await })
     }
+}
+
+/// Runs a function of the application in a task of its own, which ends with the future.
+pub(super) fn apart<T: Send + 'static>(
+    panicked: &'static str,
+    asked: impl Future<Output = Result<T, ProviderError>> + Send + 'static,
+) -> BoxFuture<'static, Result<T, ProviderError>> {
+    let mut task = AbortOnDrop(tokio::spawn(asked));
+    async move {
+        match (&mut task.0).await {
+            Ok(answer) => answer,
+            Err(_) => Err(panicked.into()),
+        }
+    }
+    .boxed()
 }
 
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);

@@ -74,6 +74,7 @@ impl Connection {
                     code: refused.code.into_owned(),
                     message: refused.message.into_owned(),
                     retry_after: refused.retry_after_ms.map(Millis),
+                    data: None,
                 });
                 let retry_after = refused.retry_after_ms.map(Millis);
                 self.engine.handle_refused(link, refused.subscription, retry_after, now);

@@ -9,12 +9,13 @@ mod frames;
 mod notice;
 mod room_queue;
 mod sending;
+#[cfg(feature = "socketio")]
+pub mod socketio;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use crate::engine::{
     Config, Engine, Failure, FailureKind, From, LinkId, Now, OutboxFull, RoomId, Time, Timer,
@@ -55,8 +56,8 @@ pub struct Connection {
     pending: VecDeque<Pending>,
     /// What the next failing room was refused with.
     refusal: Option<Refusal>,
-    /// Calls and publishes that turned out larger than the server takes.
-    too_large: Vec<u32>,
+    /// What turned out to be impossible to send.
+    unsendable: Vec<u32>,
 }
 
 impl Connection {
@@ -70,7 +71,7 @@ impl Connection {
             rooms: Vec::new(),
             pending: VecDeque::new(),
             refusal: None,
-            too_large: Vec::new(),
+            unsendable: Vec::new(),
         }
     }
 
@@ -113,13 +114,13 @@ impl Connection {
     pub fn call(
         &mut self,
         method: &str,
-        data: Option<Box<RawValue>>,
+        body: impl Into<Body>,
         idempotent: bool,
         deadline: Option<Time>,
         now: Now,
     ) -> Result<u32, TooMany> {
         let id = self.engine.call(idempotent, deadline, now)?;
-        self.keep(id, None, method, Body::Json(data));
+        self.keep(id, None, method, body.into());
         Ok(id)
     }
 
@@ -147,10 +148,10 @@ impl Connection {
     pub fn send_event(
         &mut self,
         kind: &str,
-        data: Option<Box<RawValue>>,
+        body: impl Into<Body>,
         now: Now,
     ) -> Result<u32, OutboxFull> {
-        let body = Body::Json(data);
+        let body = body.into();
         let id = self.engine.send_event(body.size() + kind.len(), now)?;
         self.keep(id, None, kind, body);
         Ok(id)
@@ -206,12 +207,7 @@ impl Connection {
     /// See [`Engine::handle_opened`].
     pub fn handle_opened(&mut self, link: LinkId, wire: Wire, now: Now) {
         if self.has_link(link) {
-            self.links.push(LinkState {
-                id: link,
-                wire,
-                last_error: None,
-                max_frame_bytes: usize::MAX,
-            });
+            self.add_link(link, wire, usize::MAX);
         }
         self.engine.handle_opened(link, wire, now);
         self.drain();
@@ -244,6 +240,11 @@ impl Connection {
 
     /// The WebSocket closed with this close code (RFC 6455, 7.4), or broke without one.
     pub fn handle_closed(&mut self, link: LinkId, code: Option<u16>, now: Now) {
+        self.handle_ended(link, kind_of_close(code), now);
+    }
+
+    /// The link ended for this reason.
+    pub fn handle_ended(&mut self, link: LinkId, kind: FailureKind, now: Now) {
         let said = self
             .links
             .iter()
@@ -251,8 +252,7 @@ impl Connection {
             .and_then(|known| known.last_error.as_ref())
             .and_then(|error| error.retry_after);
         self.forget_link(link);
-        let failure = Failure { kind: kind_of_close(code), retry_after: said };
-        self.engine.handle_closed(link, failure, now);
+        self.engine.handle_closed(link, Failure { kind, retry_after: said }, now);
         self.drain();
     }
 
@@ -278,6 +278,8 @@ impl Connection {
                 Ok(event) => self.unplaced(event),
                 Err(error) => self.notify(Notice::Unreadable { error }),
             },
+            // Its packets come as what they say.
+            Wire::SocketIo => {}
             Wire::StaywireV1 => {
                 let handled = self.handle_v1(link, text, now);
                 self.settle(link, handled, now);
@@ -295,6 +297,7 @@ impl Connection {
                 let reason = "it is binary, and plain events are text".to_owned();
                 self.notify(Notice::Unreadable { error: WireError::NotAFrame { reason } });
             }
+            Wire::SocketIo => {}
             Wire::StaywireV1 => {
                 let handled = binary::decode_events(frame).map(|batches| {
                     for batch in batches {
@@ -368,6 +371,10 @@ impl Connection {
         }
     }
 
+    fn add_link(&mut self, id: LinkId, wire: Wire, max_frame_bytes: usize) {
+        self.links.push(LinkState { id, wire, last_error: None, max_frame_bytes });
+    }
+
     fn forget_link(&mut self, link: LinkId) {
         self.links.retain(|known| known.id != link);
     }
@@ -387,7 +394,7 @@ impl Connection {
 }
 
 /// What a close code means. The codes from 4000 on are the server's, see docs/protocol.md.
-fn kind_of_close(code: Option<u16>) -> FailureKind {
+pub(crate) fn kind_of_close(code: Option<u16>) -> FailureKind {
     match code {
         None => FailureKind::Network,
         Some(4400 | 4440 | 4404 | 4405 | 4413) => FailureKind::Violation,

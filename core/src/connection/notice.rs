@@ -12,13 +12,17 @@ use crate::engine::{
 use crate::wire::control::ErrorData;
 use crate::wire::{Events, WireError};
 
-/// A WebSocket message.
+/// A message for a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message {
-    /// A text message.
+    /// A text message of a WebSocket.
     Text(String),
-    /// A binary message.
+    /// A binary message of a WebSocket.
     Binary(Bytes),
+    /// A packet of Socket.IO.
+    #[cfg(feature = "socketio")]
+    Parcel(super::socketio::Parcel),
 }
 
 /// One thing to do, from [`Connection::poll`](super::Connection::poll).
@@ -63,6 +67,7 @@ pub enum Action {
 
 /// What the application is told.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Notice {
     /// The state of the connection changed.
     State {
@@ -123,6 +128,14 @@ pub enum Notice {
         /// The reply's data (`null` if it had none), or the refusal.
         result: Result<Box<RawValue>, Refusal>,
     },
+    /// The server answered an event.
+    #[cfg(feature = "socketio")]
+    Acked {
+        /// Which.
+        id: u32,
+        /// What it said.
+        reply: super::socketio::Reply,
+    },
     /// A call ended without an answer.
     CallFailed {
         /// Which.
@@ -137,7 +150,7 @@ pub enum Notice {
         /// Why.
         reason: PublishFailure,
     },
-    /// An event was handed to an open link.
+    /// An event was handed to an open link; to a Socket.IO server, it arrived.
     EventSent {
         /// Which.
         id: u32,
@@ -166,6 +179,18 @@ pub struct Refusal {
     pub message: String,
     /// When to try again; `None`: not at all.
     pub retry_after: Option<Millis>,
+    /// What else the server said, as JSON: the `data` of a Socket.IO connect error.
+    pub data: Option<Box<str>>,
+}
+
+impl Refusal {
+    /// The code of a Socket.IO connect error that has none of its own.
+    pub const CONNECT_ERROR: &'static str = "connect_error";
+
+    /// A refusal that says no more than this.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), retry_after: None, data: None }
+    }
 }
 
 impl core::convert::From<&ErrorData<'_>> for Refusal {
@@ -174,6 +199,7 @@ impl core::convert::From<&ErrorData<'_>> for Refusal {
             code: error.code.clone().into_owned(),
             message: error.message.clone().into_owned(),
             retry_after: error.retry_after_ms.map(Millis),
+            data: None,
         }
     }
 }
@@ -203,6 +229,15 @@ pub enum Body {
     Json(Option<Box<RawValue>>),
     /// Raw bytes.
     Binary(Bytes),
+    /// What an event of Socket.IO carries, where it isn't one value of JSON.
+    #[cfg(feature = "socketio")]
+    Arguments(crate::wire::socketio::Arguments),
+}
+
+impl core::convert::From<Option<Box<RawValue>>> for Body {
+    fn from(data: Option<Box<RawValue>>) -> Self {
+        Self::Json(data)
+    }
 }
 
 impl Body {
@@ -210,6 +245,8 @@ impl Body {
         match self {
             Self::Json(data) => data.as_ref().map_or(0, |data| data.get().len()),
             Self::Binary(bytes) => bytes.len(),
+            #[cfg(feature = "socketio")]
+            Self::Arguments(arguments) => arguments.size(),
         }
     }
 }

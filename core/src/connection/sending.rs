@@ -1,5 +1,7 @@
 //! What the engine asks for, made into messages and notices.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 use serde_json::value::RawValue;
 
@@ -13,7 +15,7 @@ impl Connection {
         loop {
             match self.engine.next_output() {
                 Some(output) => self.perform(output),
-                None => match self.too_large.pop() {
+                None => match self.unsendable.pop() {
                     Some(id) => {
                         self.take(id);
                         self.engine.abandon(id);
@@ -71,6 +73,15 @@ impl Connection {
     }
 
     fn transmit(&mut self, link: LinkId, message: Outgoing) {
+        #[cfg(feature = "socketio")]
+        if self.link(link).is_some_and(|known| known.wire == crate::engine::Wire::SocketIo) {
+            self.transmit_parcel(link, &message);
+            return;
+        }
+        #[cfg(feature = "socketio")]
+        if self.refuse_attachments(&message) {
+            return;
+        }
         let message = match message {
             Outgoing::Hello { rooms } => {
                 let rooms = self.joins_of_hello(rooms);
@@ -93,7 +104,7 @@ impl Connection {
             Outgoing::Pong => encode_frame::<()>("pong", None, None),
             Outgoing::Call { id } => {
                 let Some(call) = self.find(id) else { return };
-                let text = encode_frame(&call.kind, Some(id), json_of(&call.body));
+                let text = encode_frame(&call.kind, Some(id), json_of(&call.body).as_deref());
                 self.transmit_asked(link, id, Message::Text(text));
                 return;
             }
@@ -106,7 +117,7 @@ impl Connection {
             Outgoing::Event { id } => match self.take(id) {
                 Some(event) => {
                     self.notify(Notice::EventSent { id });
-                    plain::encode(&event.kind, json_of(&event.body))
+                    plain::encode(&event.kind, json_of(&event.body).as_deref())
                 }
                 None => return,
             },
@@ -115,25 +126,41 @@ impl Connection {
     }
 
     /// Sends what will be answered, unless the server would end the link over its size.
-    fn transmit_asked(&mut self, link: LinkId, id: u32, message: Message) {
+    pub(super) fn transmit_asked(&mut self, link: LinkId, id: u32, message: Message) {
         let size = match &message {
             Message::Text(text) => text.len(),
             Message::Binary(bytes) => bytes.len(),
+            #[cfg(feature = "socketio")]
+            Message::Parcel(parcel) => parcel.size(),
         };
         let most = self.link(link).map_or(usize::MAX, |known| known.max_frame_bytes);
         if size <= most {
             self.actions.push_back(Action::Transmit { link, message });
             return;
         }
-        self.too_large.push(id);
-        let refusal = Refusal {
-            code: "too_large".to_owned(),
-            message: format!(
-                "it makes a frame of {size} bytes, and the server takes {most} at most; send less"
-            ),
-            retry_after: None,
-        };
+        let message = format!(
+            "it makes a frame of {size} bytes, and the server takes {most} at most; send less"
+        );
+        self.refuse(id, Refusal::new("too_large", message));
+    }
+
+    fn refuse(&mut self, id: u32, refusal: Refusal) {
+        self.unsendable.push(id);
         self.notify(Notice::Answered { id, result: Err(refusal) });
+    }
+
+    /// Whether a frame of ours can't carry what this does; then its sender is told.
+    #[cfg(feature = "socketio")]
+    fn refuse_attachments(&mut self, message: &Outgoing) -> bool {
+        let (Outgoing::Call { id } | Outgoing::Event { id }) = message else { return false };
+        let has_attachments = |pending: &Pending| matches!(&pending.body, Body::Arguments(all) if !all.attachments().is_empty());
+        let refused = self.find(*id).is_some_and(has_attachments);
+        if refused {
+            let message = "this server speaks staywire.v1, whose calls and events carry no bytes; \
+                           use publish_binary()";
+            self.refuse(*id, Refusal::new("unsupported", message));
+        }
+        refused
     }
 
     fn join_frame(&self, subscribe: &Subscribe) -> Option<Join<'static>> {
@@ -157,15 +184,17 @@ impl Connection {
     }
 }
 
-fn json_of(body: &Body) -> Option<&RawValue> {
+fn json_of(body: &Body) -> Option<Cow<'_, RawValue>> {
     match body {
-        Body::Json(data) => data.as_deref(),
+        Body::Json(data) => data.as_deref().map(Cow::Borrowed),
         Body::Binary(_) => None,
+        #[cfg(feature = "socketio")]
+        Body::Arguments(arguments) => arguments.as_one().map(Cow::Owned),
     }
 }
 
 fn publish_message(publish: &Pending, sequence: u64) -> Message {
-    let event = plain::encode(&publish.kind, json_of(&publish.body));
+    let event = plain::encode(&publish.kind, json_of(&publish.body).as_deref());
     // `encode` wrote it: it is JSON.
     let Ok(event) = serde_json::from_str::<&RawValue>(&event) else {
         return Message::Text(String::new());
@@ -174,6 +203,8 @@ fn publish_message(publish: &Pending, sequence: u64) -> Message {
     let text = encode_client("publish", Some(publish.id), publish.room.as_deref(), Some(&data));
     match &publish.body {
         Body::Json(_) => Message::Text(text),
+        #[cfg(feature = "socketio")]
+        Body::Arguments(_) => Message::Text(text),
         Body::Binary(bytes) => {
             let mut frame = BytesMut::new();
             binary::write(&mut frame, &text, bytes);

@@ -27,6 +27,9 @@ pub(crate) struct DialConfig {
     pub(crate) headers: HeaderMap,
     /// Largest message that the server may send, in bytes.
     pub(crate) max_message_bytes: usize,
+    /// Speaks Socket.IO.
+    #[cfg(feature = "socketio")]
+    pub(crate) socketio: Option<Arc<super::socketio::SocketIoDial>>,
     /// For wss alone: the platform's certificates take a hundred kilobytes.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<super::tls::TlsConfig>,
@@ -83,26 +86,38 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, UrlError> {
 }
 
 /// An open socket.
-pub(super) struct Opened {
-    pub(super) socket: WebSocketStream<Socket>,
-    pub(super) wire: Wire,
+#[cfg_attr(
+    feature = "socketio",
+    allow(clippy::large_enum_variant, reason = "there are two at a time at most")
+)]
+pub(super) enum Opened {
+    Native {
+        socket: WebSocketStream<Socket>,
+        wire: Wire,
+    },
+    #[cfg(feature = "socketio")]
+    SocketIo(Box<super::socketio::Up>),
 }
 
 /// Why there is none.
 #[derive(Debug)]
 pub(super) struct DialFailure {
     pub(super) failure: Failure,
-    pub(super) refusal: Option<Refusal>,
+    pub(super) refusal: Option<Box<Refusal>>,
     /// For logs.
     pub(super) message: String,
 }
 
 impl DialFailure {
-    fn new(kind: FailureKind, error: &dyn std::error::Error) -> Self {
+    pub(super) fn new(kind: FailureKind, error: &dyn std::error::Error) -> Self {
+        Self::of(kind, &error.to_string())
+    }
+
+    pub(super) fn of(kind: FailureKind, message: &str) -> Self {
         Self {
             failure: Failure { kind, retry_after: None },
             refusal: None,
-            message: error.to_string(),
+            message: message.to_owned(),
         }
     }
 }
@@ -116,20 +131,24 @@ pub(super) async fn open(
     let request = request(&config, token.as_deref(), offer_staywire)
         .map_err(|error| DialFailure::new(FailureKind::Violation, &*error))?;
     let socket = connect(&config).await?;
-    // Small buffers: an idle connection should cost little, and a large frame grows them.
-    let sizes = WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
-        .write_buffer_size(4 * 1024)
-        .max_message_size(Some(config.max_message_bytes))
-        .max_frame_size(Some(config.max_message_bytes));
+    let sizes = sizes(&config);
     let upgrade = tokio_tungstenite::client_async_with_config(request, socket, Some(sizes));
     match upgrade.await {
         Ok((socket, _)) => {
             let wire = if offer_staywire { Wire::StaywireV1 } else { Wire::Plain };
-            Ok(Opened { socket, wire })
+            Ok(Opened::Native { socket, wire })
         }
         Err(error) => Err(refused(&error, offer_staywire)),
     }
+}
+
+/// Small buffers: an idle connection should cost little, and a large frame grows them.
+pub(super) fn sizes(config: &DialConfig) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(4 * 1024)
+        .max_message_size(Some(config.max_message_bytes))
+        .max_frame_size(Some(config.max_message_bytes))
 }
 
 fn request(
@@ -153,7 +172,7 @@ fn request(
     Ok(request)
 }
 
-async fn connect(config: &DialConfig) -> Result<Socket, DialFailure> {
+pub(super) async fn connect(config: &DialConfig) -> Result<Socket, DialFailure> {
     let host = config.url.host_str().unwrap_or_default();
     // An IPv6 address stands in brackets in a URL.
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -177,7 +196,7 @@ async fn connect(config: &DialConfig) -> Result<Socket, DialFailure> {
     Err(DialFailure::new(FailureKind::Tls, &UrlError::NoTls))
 }
 
-fn refused(error: &WsError, offered: bool) -> DialFailure {
+pub(super) fn refused(error: &WsError, offered: bool) -> DialFailure {
     let WsError::Http(response) = error else {
         let no_pick = matches!(
             error,
@@ -192,10 +211,19 @@ fn refused(error: &WsError, offered: bool) -> DialFailure {
         };
         return DialFailure::new(kind, error);
     };
-    let status = response.status();
-    let refusal = response.body().as_deref().and_then(refusal_of);
-    let header = response
-        .headers()
+    let body = response.body().as_deref().unwrap_or_default();
+    refused_with(response.status(), response.headers(), body, offered)
+}
+
+/// What an HTTP answer that lets nobody in means.
+pub(super) fn refused_with(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    offered: bool,
+) -> DialFailure {
+    let refusal = refusal_of(body);
+    let header = headers
         .get(http::header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
         .map(|seconds| Millis(seconds.saturating_mul(1_000)));
@@ -213,7 +241,7 @@ fn refused(error: &WsError, offered: bool) -> DialFailure {
     };
     DialFailure {
         failure: Failure { kind, retry_after },
-        refusal,
+        refusal: refusal.map(Box::new),
         message: format!("the server answered the upgrade with {status}"),
     }
 }

@@ -6,6 +6,9 @@
 
 mod dial;
 mod link;
+mod native;
+#[cfg(feature = "socketio")]
+mod socketio;
 #[cfg(feature = "tls")]
 mod tls;
 mod trace;
@@ -20,13 +23,21 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+#[cfg(feature = "socketio")]
+use crate::connection::socketio::Ended;
 use crate::connection::{Action, Connection, Notice};
+#[cfg(feature = "socketio")]
+use crate::engine::FailureKind;
 use crate::engine::{LinkId, Now, Time, TokenAnswer, TokenRequest, WallTime};
 
 pub use dial::UrlError;
 pub(crate) use dial::{DialConfig, parse_url};
 use dial::{DialFailure, Opened};
 use link::{Link, LinkEvent};
+#[cfg(feature = "socketio")]
+pub use socketio::SocketIoTransport;
+#[cfg(feature = "socketio")]
+pub(crate) use socketio::{Auth, SocketIoDial};
 #[cfg(feature = "tls")]
 pub(crate) use tls::TlsConfig;
 pub(crate) use trace::Tracer;
@@ -106,6 +117,8 @@ pub(crate) async fn run<A: App>(
         links: Vec::new(),
         dials: Vec::new(),
         token: None,
+        #[cfg(feature = "socketio")]
+        learnt: socketio::Learnt::default(),
         abandoned: false,
         turn: 0,
     };
@@ -125,6 +138,8 @@ struct Driver<A: App> {
     links: Vec<Link>,
     dials: Vec<(LinkId, DialFuture)>,
     token: Option<(TokenRequest, BoxFuture<'static, Result<Credential, ProviderError>>)>,
+    #[cfg(feature = "socketio")]
+    learnt: socketio::Learnt,
     /// Every handle is gone.
     abandoned: bool,
     turn: usize,
@@ -191,8 +206,8 @@ impl<A: App> Driver<A> {
                 Action::Open { link, offer_staywire } => {
                     let token = self.credential.as_ref().map(|credential| credential.value.clone());
                     self.trace(link, || Traced::Opening);
-                    let dial = dial::open(self.dial.clone(), token, offer_staywire);
-                    self.dials.push((link, Box::pin(dial)));
+                    let dial = self.dial_for(link, token, offer_staywire);
+                    self.dials.push((link, dial));
                 }
                 Action::Transmit { link, message } => {
                     if let Some(link) = self.links.iter_mut().find(|known| known.id() == link) {
@@ -214,6 +229,31 @@ impl<A: App> Driver<A> {
         }
     }
 
+    fn dial_for(&self, link: LinkId, token: Option<String>, offer_staywire: bool) -> DialFuture {
+        #[cfg(feature = "socketio")]
+        if let Some(dial) = self.dial.socketio.clone() {
+            let mut learnt = self.learnt.clone();
+            if !self.links.is_empty() {
+                // The session that lives can't be gone on with.
+                learnt.restore = None;
+            }
+            let open = socketio::open(link, self.dial.clone(), dial, learnt, token);
+            return Box::pin(async { open.await.map(|up| Opened::SocketIo(Box::new(up))) });
+        }
+        let _ = link;
+        Box::pin(dial::open(self.dial.clone(), token, offer_staywire))
+    }
+
+    /// Drops a link, and keeps what a later one can use.
+    fn forget(&mut self, link: LinkId) {
+        let Some(index) = self.links.iter().position(|known| known.id() == link) else { return };
+        let _link = self.links.swap_remove(index);
+        #[cfg(feature = "socketio")]
+        if let Link::SocketIo(link) = _link {
+            self.learnt.restore = link.restore();
+        }
+    }
+
     fn close(&mut self, link: LinkId, in_order: bool) {
         self.trace(link, || Traced::Dropped);
         if in_order {
@@ -221,7 +261,7 @@ impl<A: App> Driver<A> {
                 link.begin_close();
             }
         } else {
-            self.links.retain(|known| known.id() != link);
+            self.forget(link);
         }
         // A dial that hangs would hold its socket for as long as the peer likes.
         self.dials.retain(|(known, _)| *known != link);
@@ -304,9 +344,38 @@ impl<A: App> Driver<A> {
             LinkEvent::Heard => self.connection.handle_heard(link, now),
             LinkEvent::Unreadable(reason) => self.connection.handle_unreadable(link, reason, now),
             LinkEvent::Closed(code) => {
-                self.links.swap_remove(index);
+                self.forget(link);
                 self.connection.handle_closed(link, code, now);
             }
+            #[cfg(feature = "socketio")]
+            event => self.handle_socketio(link, event, now),
+        }
+    }
+
+    #[cfg(feature = "socketio")]
+    fn handle_socketio(&mut self, link: LinkId, event: LinkEvent, now: Now) {
+        match event {
+            LinkEvent::Event(events) => self.connection.handle_event(link, events, now),
+            LinkEvent::Answer(id, reply) => self.connection.handle_answer(link, id, reply, now),
+            LinkEvent::Received(ids) => self.connection.handle_received(link, &ids, now),
+            LinkEvent::Unsent(ids) => self.connection.handle_unsent(&ids),
+            LinkEvent::Malformed(error) => self.connection.handle_malformed(link, *error, now),
+            LinkEvent::Ended(ended) => {
+                self.forget(link);
+                match *ended {
+                    Ended::Code(code) => self.connection.handle_closed(link, Some(code), now),
+                    Ended::Dismissed => {
+                        let dial = self.dial.socketio.as_deref();
+                        let kind = dial.map_or(FailureKind::Closed, socketio::dismissed);
+                        self.connection.handle_ended(link, kind, now);
+                    }
+                    Ended::Closed | Ended::Refused(_) | Ended::NotCarried => {
+                        self.connection.handle_closed(link, None, now);
+                    }
+                }
+            }
+            // It was told when the link was opened; the others are every link's.
+            _ => {}
         }
     }
 
@@ -324,6 +393,21 @@ impl<A: App> Driver<A> {
             LinkEvent::Closed(code) => Traced::Closed(*code),
             LinkEvent::Unreadable(reason) => Traced::Failed(reason.clone()),
             LinkEvent::Heard => return,
+            #[cfg(feature = "socketio")]
+            LinkEvent::Event(events) => {
+                for event in events.clone() {
+                    tracer.tell(link.0, Traced::ReceivedText(event.into_raw()));
+                }
+                return;
+            }
+            #[cfg(feature = "socketio")]
+            LinkEvent::Answer(_, reply) => Traced::ReceivedText(reply.data.get().to_owned().into()),
+            #[cfg(feature = "socketio")]
+            LinkEvent::Malformed(error) => Traced::Failed(error.to_string()),
+            #[cfg(feature = "socketio")]
+            LinkEvent::Ended(_) => Traced::Closed(None),
+            #[cfg(feature = "socketio")]
+            LinkEvent::Up(_) | LinkEvent::Received(_) | LinkEvent::Unsent(_) => return,
         };
         tracer.tell(link.0, what);
     }
@@ -332,9 +416,19 @@ impl<A: App> Driver<A> {
         match result {
             Ok(opened) => {
                 self.trace(link, || Traced::Opened);
-                let wire = opened.wire;
-                self.links.push(Link::new(link, opened.socket));
-                self.connection.handle_opened(link, wire, now);
+                match opened {
+                    Opened::Native { socket, wire } => {
+                        self.links.push(Link::native(link, socket));
+                        self.connection.handle_opened(link, wire, now);
+                    }
+                    #[cfg(feature = "socketio")]
+                    Opened::SocketIo(up) => {
+                        self.learnt.carried = Some(up.opened.carried);
+                        self.learnt.transport = Some(up.transport);
+                        self.links.push(Link::SocketIo(up.link));
+                        self.connection.handle_session(link, &up.opened, now);
+                    }
+                }
                 // An engine that gave up on this dial has no link of this name.
                 if !self.connection.has_link(link) {
                     self.links.retain(|known| known.id() != link);
@@ -343,7 +437,8 @@ impl<A: App> Driver<A> {
             Err(failure) => {
                 tracing::debug!(error = %failure.message, "a link could not be opened");
                 self.trace(link, || Traced::Failed(failure.message.clone()));
-                self.connection.handle_open_refused(link, failure.failure, failure.refusal, now);
+                let refusal = failure.refusal.map(|refusal| *refusal);
+                self.connection.handle_open_refused(link, failure.failure, refusal, now);
             }
         }
     }

@@ -8,7 +8,8 @@ use crate::connection::Message;
 /// Frames that wait for the one who looks: beyond it they are counted and dropped.
 const MOST_WAITING: usize = 4_096;
 
-/// Something that happened on a link. Tokens travel in headers, and so in none of these.
+/// Something that happened on a link. Tokens travel in headers and in
+/// Socket.IO's handshake, and so in none of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trace {
@@ -70,6 +71,8 @@ impl Tracer {
             match message {
                 Message::Text(text) => Traced::SentText(Bytes::copy_from_slice(text.as_bytes())),
                 Message::Binary(bytes) => Traced::SentBinary(bytes.clone()),
+                #[cfg(feature = "socketio")]
+                Message::Parcel(parcel) => Traced::SentText(parcel.text()),
             },
         );
     }

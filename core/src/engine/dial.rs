@@ -8,12 +8,15 @@ use core::mem;
 
 use super::credentials::Readiness;
 use super::link::{Link, LinkId, Phase, Role, Slot};
+use super::outbox::Memory;
 use super::output::{CallFailure, Output, PublishFailure, RoomFailure};
-use super::rooms::{Gap, GapReason};
+use super::rooms::{Epoch, Gap, GapReason};
 use super::state::{Cause, State};
 use super::time::{Millis, Now, Time, WallTime};
 use super::timers::Timer;
-use super::{CredentialsMode, Engine, Name, ProtocolChoice, TokenRequest};
+use super::{
+    CredentialsMode, Engine, HeartbeatConfig, Name, ProtocolChoice, SOCKET_IO, TokenRequest,
+};
 
 /// The protocol that an open link speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,19 @@ pub enum Wire {
     Plain,
     /// `staywire.v1`.
     StaywireV1,
+    /// Socket.IO: see [`Engine::handle_session`].
+    SocketIo,
+}
+
+/// What a Socket.IO server said when it let a link in.
+#[derive(Debug, Clone)]
+pub struct Session<N = Epoch> {
+    /// When its own pings are missed.
+    pub heartbeat: HeartbeatConfig,
+    /// It goes on with the session before, and sends what that one missed.
+    pub restored: bool,
+    /// Names the session.
+    pub name: N,
 }
 
 /// What the token provider answered.
@@ -57,6 +73,10 @@ pub enum FailureKind {
     Subprotocol,
     /// See [`Cause::ProtocolViolation`].
     Violation,
+    /// See [`Cause::Dismissed`]; the client closes.
+    Dismissed,
+    /// See [`Cause::TokenFailed`].
+    Token,
 }
 
 impl FailureKind {
@@ -71,6 +91,8 @@ impl FailureKind {
             Self::Unavailable => Cause::Unavailable,
             Self::Subprotocol => Cause::ProtocolRefused,
             Self::Violation => Cause::ProtocolViolation,
+            Self::Dismissed => Cause::Dismissed,
+            Self::Token => Cause::TokenFailed,
         }
     }
 }
@@ -102,12 +124,32 @@ impl<N: Name> Engine<N> {
                 entry.phase = Phase::Greeting;
                 self.say_hello(slot);
             }
-            Wire::Plain => {
+            Wire::Plain | Wire::SocketIo => {
                 entry.phase = Phase::Live;
                 self.heartbeat = self.config.plain_heartbeat.then_some(self.config.heartbeat);
                 self.went_live(slot);
             }
         }
+    }
+
+    /// The transport is open, and a Socket.IO server has let us in: there is nothing to greet.
+    pub fn handle_session(&mut self, link: LinkId, session: Session<N>, now: Now) {
+        self.now = now;
+        let Some(slot) = self.links.find(link) else { return };
+        let entry = &mut self.links[slot];
+        if entry.phase != Phase::Dialing {
+            return;
+        }
+        entry.last_heard = self.now.time;
+        entry.phase = Phase::Live;
+        // It knows no repeats: what was sent once is never sent again.
+        entry.memory = Some(Memory { store: session.name, window: Millis(0), entries: usize::MAX });
+        self.proven = Some(Wire::SocketIo);
+        self.heartbeat = Some(session.heartbeat.bounded());
+        if session.restored {
+            self.had_plain_link = false;
+        }
+        self.went_live(slot);
     }
 
     /// The transport could not be opened.
@@ -203,7 +245,8 @@ impl<N: Name> Engine<N> {
     }
 
     fn became_primary(&mut self, slot: Slot) {
-        let plain = self.proven == Some(Wire::Plain);
+        let stock = SOCKET_IO && self.proven == Some(Wire::SocketIo);
+        let plain = stock || self.proven == Some(Wire::Plain);
         if plain && self.had_plain_link {
             self.outputs.push_back(Output::Gap(Gap {
                 room: None,
@@ -255,6 +298,7 @@ impl<N: Name> Engine<N> {
     pub(super) fn finish_retiring(&mut self) {
         if let Some(slot) = self.links.in_role(Role::Retiring)
             && !self.calls.any_on(self.links[slot].id)
+            && !self.outbox.any_on(self.links[slot].id)
         {
             self.end_link(slot, true);
         }
@@ -272,6 +316,7 @@ impl<N: Name> Engine<N> {
         }
         let fixed = self.config.credentials != CredentialsMode::Provider;
         let fatal = failure.kind == FailureKind::Forbidden
+            || (SOCKET_IO && failure.kind == FailureKind::Dismissed)
             || (failure.kind == FailureKind::Unauthorized && fixed);
         // Only what refuses the primary is final: a make that fails keeps the old link.
         if fatal && role == Role::Primary && self.links.in_role(Role::Candidate).is_none() {
@@ -383,6 +428,9 @@ impl<N: Name> Engine<N> {
         }
         while let Some(call) = self.calls.interrupt_next(id) {
             self.fail_call(call, CallFailure::Interrupted);
+        }
+        while let Some(event) = self.outbox.lose_next(id) {
+            self.fail_publish(event, PublishFailure::Uncertain);
         }
         self.arm_calls();
     }

@@ -197,6 +197,7 @@ impl<N: Name> Engine<N> {
             return false;
         }
         if self.outbox.finish(id) {
+            self.finish_retiring();
             self.flush();
             return true;
         }

@@ -44,7 +44,7 @@ pub use config::{
     Config, CredentialsMode, HeartbeatConfig, OnOverflow, OutboxConfig, ProtocolChoice,
 };
 pub use credentials::TokenRequest;
-pub use dial::{Failure, FailureKind, TokenAnswer, Wire};
+pub use dial::{Failure, FailureKind, Session, TokenAnswer, Wire};
 pub use inbound::{Binding, DataFrame, Welcome};
 pub use link::LinkId;
 pub use outbox::OutboxFull;
@@ -66,6 +66,10 @@ use rng::Rng;
 use rooms::Rooms;
 use time::SleepWatch;
 use timers::Timers;
+
+/// Whether there can be links of Socket.IO: the browser's module has no bytes to spare for what never
+/// comes there.
+const SOCKET_IO: bool = cfg!(feature = "socketio");
 
 /// More are open, or joined, than the configuration allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +104,7 @@ pub struct Engine<N = Epoch> {
     replace_backoff: Backoff,
     /// When the server that sent us away wants us back; in the past if none did.
     sent_away_until: Time,
-    /// A `plain` link was open before: what came in between can't be known.
+    /// A link that proves nothing was open before: what came in between can't be known.
     had_plain_link: bool,
     rooms: Rooms<N>,
     outbox: Outbox<N>,
@@ -249,6 +253,11 @@ impl<N: Name> Engine<N> {
         }
     }
 
+    /// An event that was sent never left: it goes out again, in its place.
+    pub fn handle_unsent(&mut self, id: u32) {
+        self.outbox.unsend(id);
+    }
+
     /// Takes a message out of the outbox if it was never sent; tells whether it was.
     pub fn withdraw(&mut self, id: u32) -> bool {
         self.outbox.withdraw(id)
@@ -344,6 +353,11 @@ impl<N: Name> Engine<N> {
     /// Whether this link is still wanted.
     pub fn has_link(&self, link: LinkId) -> bool {
         self.links.find(link).is_some()
+    }
+
+    /// The link that carries what the application sends.
+    pub fn primary(&self) -> Option<LinkId> {
+        self.links.live_primary().map(|slot| self.links[slot].id)
     }
 
     /// The epoch that a room's position belongs to.

@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use super::SOCKET_IO;
 use super::config::{OnOverflow, OutboxConfig};
 use super::link::LinkId;
 use super::rooms::Name;
@@ -126,8 +127,9 @@ impl<N: Name> Outbox<N> {
         self.memory = Some(memory);
     }
 
-    /// The next entry that isn't on its way over `link`, in order.
-    pub(crate) fn send_next(&mut self, link: LinkId, now: Now) -> Option<Next> {
+    /// The next entry that isn't on its way over `link`, in order. `keep`: an event waits until it
+    /// is known to have arrived.
+    pub(crate) fn send_next(&mut self, link: LinkId, keep: bool, now: Now) -> Option<Next> {
         let index = self.entries.iter().position(|entry| entry.on.is_none())?;
         let (window, most) =
             self.memory.as_ref().map_or((Millis(0), 1), |memory| (memory.window, memory.entries));
@@ -138,7 +140,12 @@ impl<N: Name> Outbox<N> {
         let entry = &mut self.entries[index];
         let id = entry.id;
         let Some(sequence) = entry.sequence else {
-            self.take(index);
+            if SOCKET_IO && keep {
+                entry.sent = Sent::First(now);
+                entry.on = Some(link);
+            } else {
+                self.take(index);
+            }
             return Some(Next::Event { id });
         };
         let repeatable = match entry.sent {
@@ -159,9 +166,36 @@ impl<N: Name> Outbox<N> {
     }
 
     /// The link is gone, or another has taken its place: what it carried is sent again.
+    /// An event is not: nobody could tell a repeat of it.
     pub(crate) fn resend(&mut self) {
         for entry in &mut self.entries {
-            entry.on = None;
+            if !SOCKET_IO || entry.sequence.is_some() {
+                entry.on = None;
+            }
+        }
+    }
+
+    /// Whether anything on its way over `link` has yet to arrive.
+    pub(crate) fn any_on(&self, link: LinkId) -> bool {
+        SOCKET_IO && self.entries.iter().any(|entry| entry.on == Some(link))
+    }
+
+    /// The link is gone, and with it the events whose arrival it didn't tell; returns one of them
+    /// at a time until none is left.
+    pub(crate) fn lose_next(&mut self, link: LinkId) -> Option<u32> {
+        if !SOCKET_IO {
+            return None;
+        }
+        let lost = |entry: &Entry| entry.sequence.is_none() && entry.on == Some(link);
+        let index = self.entries.iter().position(lost)?;
+        self.take(index)
+    }
+
+    /// An event that was handed to a link never left it.
+    pub(crate) fn unsend(&mut self, id: u32) {
+        if let Ok(index) = self.entries.binary_search_by_key(&id, |entry| entry.id) {
+            self.entries[index].sent = Sent::Never;
+            self.entries[index].on = None;
         }
     }
 
@@ -220,9 +254,15 @@ mod tests {
         outbox.add(2, 10, true);
         for link in [LinkId(1), LinkId(2)] {
             let now = at(u64::from(link.0));
-            assert_eq!(outbox.send_next(link, now), Some(Next::Publish { id: 1, sequence: 1 }));
-            assert_eq!(outbox.send_next(link, now), Some(Next::Publish { id: 2, sequence: 2 }));
-            assert_eq!(outbox.send_next(link, now), None);
+            assert_eq!(
+                outbox.send_next(link, false, now),
+                Some(Next::Publish { id: 1, sequence: 1 })
+            );
+            assert_eq!(
+                outbox.send_next(link, false, now),
+                Some(Next::Publish { id: 2, sequence: 2 })
+            );
+            assert_eq!(outbox.send_next(link, false, now), None);
             outbox.resend();
         }
         assert!(outbox.finish(1) && !outbox.finish(1));
@@ -234,28 +274,28 @@ mod tests {
         let mut late = Outbox::new();
         greet(&mut late, "s");
         late.add(1, 10, true);
-        late.send_next(LinkId(1), at(0));
+        late.send_next(LinkId(1), false, at(0));
         late.resend();
-        assert_eq!(late.send_next(LinkId(2), at(1_000)), Some(Next::Uncertain { id: 1 }));
+        assert_eq!(late.send_next(LinkId(2), false, at(1_000)), Some(Next::Uncertain { id: 1 }));
 
         let mut slept = Outbox::new();
         greet(&mut slept, "s");
         slept.add(1, 10, true);
-        slept.send_next(LinkId(1), at(0));
+        slept.send_next(LinkId(1), false, at(0));
         slept.resend();
         let woken = Now { time: Time(1), wall: WallTime(9_000_000) };
-        assert_eq!(slept.send_next(LinkId(2), woken), Some(Next::Uncertain { id: 1 }));
+        assert_eq!(slept.send_next(LinkId(2), false, woken), Some(Next::Uncertain { id: 1 }));
 
         let mut lost = Outbox::new();
         greet(&mut lost, "s");
         lost.add(1, 10, true);
         lost.add(2, 10, true);
-        lost.send_next(LinkId(1), at(0));
+        lost.send_next(LinkId(1), false, at(0));
         lost.resend();
         greet(&mut lost, "another");
-        assert_eq!(lost.send_next(LinkId(2), at(1)), Some(Next::Uncertain { id: 1 }));
+        assert_eq!(lost.send_next(LinkId(2), false, at(1)), Some(Next::Uncertain { id: 1 }));
         assert_eq!(
-            lost.send_next(LinkId(2), at(1)),
+            lost.send_next(LinkId(2), false, at(1)),
             Some(Next::Publish { id: 2, sequence: 2 }),
             "what was never sent is safe to send"
         );
@@ -274,14 +314,14 @@ mod tests {
         greet(&mut drop, "s");
         drop.add(1, 10, true);
         drop.add(2, 10, true);
-        drop.send_next(LinkId(1), at(0));
+        drop.send_next(LinkId(1), false, at(0));
         assert_eq!(
             drop.make_room(10, &DROP),
             Ok(Some(2)),
             "a sent one may have taken effect: it stays"
         );
         drop.add(3, 10, true);
-        drop.send_next(LinkId(1), at(0));
+        drop.send_next(LinkId(1), false, at(0));
         assert_eq!(drop.make_room(10, &DROP), Err(OutboxFull { bytes: false }));
         assert_eq!(drop.make_room(101, &DROP), Err(OutboxFull { bytes: false }));
     }

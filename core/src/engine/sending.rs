@@ -5,7 +5,7 @@ use super::link::{Phase, Role, Slot};
 use super::outbox::Next;
 use super::output::{CallFailure, Outgoing, Output, PublishFailure, RoomFailure};
 use super::rooms::{Room, RoomId};
-use super::{Engine, Name};
+use super::{Engine, Name, SOCKET_IO};
 
 impl<N: Name> Engine<N> {
     /// Sends everything that waits for a live primary.
@@ -13,10 +13,11 @@ impl<N: Name> Engine<N> {
         let Some(slot) = self.links.live_primary() else { return };
         let link = self.links[slot].id;
         let plain = self.proven == Some(Wire::Plain);
-        while let Some(next) = self.outbox.send_next(link, self.now) {
+        let keep = SOCKET_IO && self.proven == Some(Wire::SocketIo);
+        while let Some(next) = self.outbox.send_next(link, keep, self.now) {
             match next {
                 Next::Event { id } => self.send(link, Outgoing::Event { id }),
-                Next::Publish { id, .. } if plain => {
+                Next::Publish { id, .. } if plain || keep => {
                     self.outbox.finish(id);
                     self.fail_publish(id, PublishFailure::Unsupported);
                 }
@@ -61,7 +62,8 @@ impl<N: Name> Engine<N> {
 
     /// Subscribes on every link that has sent its hello; later ones take it from there.
     pub(super) fn subscribe_everywhere(&mut self, room: RoomId) {
-        if self.proven == Some(Wire::Plain) && self.links.live_primary().is_some() {
+        let stock = SOCKET_IO && self.proven == Some(Wire::SocketIo);
+        if (stock || self.proven == Some(Wire::Plain)) && self.links.live_primary().is_some() {
             self.fail_room(room, RoomFailure::Unsupported);
             return;
         }

@@ -75,6 +75,8 @@ pub enum Cause {
     IdentityChanged = 302,
     /// As many attempts failed in a row as the caller allowed.
     GaveUp = 303,
+    /// The server told this client to go, and not to come back by itself (Socket.IO).
+    Dismissed = 304,
 }
 
 impl Cause {

@@ -6,8 +6,8 @@
 use serde_json::value::RawValue;
 
 use super::{
-    AiComplete, AiError, AiToken, ChatMessage, Connected, DashboardUpdated, DecodeError,
-    EncodeError, EventData, GenerationCompleted, GenerationError, GenerationStarted,
+    AiComplete, AiError, AiToken, ChatMessage, Connected, DashboardSnapshot, DashboardUpdated,
+    DecodeError, EncodeError, EventData, GenerationCompleted, GenerationError, GenerationStarted,
     GenerationStep, Heartbeat, Notification, NotificationRead, Presence, PreviewError,
     PreviewUpdated, Stats, TaskPartial, TaskUpdated, Typing, decode, encode,
 };
@@ -127,5 +127,6 @@ known_events! {
     Typing = "typing",
     TaskUpdated = "task:updated",
     TaskPartial = "task:partial",
+    DashboardSnapshot = "dashboard:snapshot",
     DashboardUpdated = "dashboard:updated",
 }

@@ -68,7 +68,7 @@ use serde_json::value::RawValue;
 
 pub use ai::{AiComplete, AiError, AiToken};
 pub use chat::ChatMessage;
-pub use dashboard::{DashboardUpdated, TileUpdate};
+pub use dashboard::{DashboardSnapshot, DashboardUpdated, Tile, TileUpdate};
 pub use error::{DecodeError, EncodeError};
 pub use generation::{
     CompletedStatus, GenerationCompleted, GenerationError, GenerationStarted, GenerationStep,

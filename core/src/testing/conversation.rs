@@ -103,11 +103,10 @@ fn handle(state: &Mutex<State>, link: u64, text: &[u8]) {
             let data = data.map_or(Ok(Value::Null), |data| serde_json::from_str(data.get()));
             let answer = match (state.handlers.get(&*method).cloned(), data) {
                 (Some(handler), Ok(data)) => handler(data),
-                _ => Err(Refusal {
-                    code: "not_found".to_owned(),
-                    message: format!("the test answers no calls of {method:?}; see on_call"),
-                    retry_after: None,
-                }),
+                _ => Err(Refusal::new(
+                    "not_found",
+                    format!("the test answers no calls of {method:?}; see on_call"),
+                )),
             };
             state.answer(link, id, answer);
         }

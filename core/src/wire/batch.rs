@@ -4,7 +4,9 @@ use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
 
 use super::error::WireError;
-use super::event::Event;
+use super::event::{Event, Extra};
+#[cfg(feature = "socketio")]
+use super::socketio::EventParts;
 
 /// Events of one subscription, in order of their offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,20 +38,28 @@ pub struct Events {
     spans: Spans,
     /// The first one's offset; 0 if they have none.
     first: u64,
-    /// What a binary event carries, which is alone. Boxed, since it is rare.
-    payload: Option<Box<Bytes>>,
+    /// What makes a lone event another than its JSON. Boxed, since it is rare.
+    extra: Option<Box<Extra>>,
 }
 
 impl Events {
     pub(super) fn new(frame: Bytes, spans: Spans, first: u64) -> Self {
-        Self { frame, spans, first, payload: None }
+        Self { frame, spans, first, extra: None }
     }
 
     /// One event that is the whole of `json`.
     pub(crate) fn lone(json: Bytes, first: u64, payload: Option<Bytes>) -> Result<Self, WireError> {
         let span = Span { start: 0, end: length(&json)? };
-        let payload = payload.map(Box::new);
-        Ok(Self { frame: json, spans: Spans::from_slice(&[span]), first, payload })
+        let extra = payload.map(Extra::Binary).map(Box::new);
+        Ok(Self { frame: json, spans: Spans::from_slice(&[span]), first, extra })
+    }
+
+    /// One event of no room that is Socket.IO's.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn of_socketio(json: Bytes, parts: EventParts) -> Result<Self, WireError> {
+        let mut events = Self::lone(json, 0, None)?;
+        events.extra = Some(Box::new(Extra::SocketIo(parts)));
+        Ok(events)
     }
 
     /// How many.
@@ -76,7 +86,7 @@ impl Events {
     /// Bytes of all events, for bounds on queues.
     pub fn size(&self) -> usize {
         let text: usize = self.spans.iter().map(|span| (span.end - span.start) as usize).sum();
-        text + self.payload.as_ref().map_or(0, |payload| payload.len())
+        text + self.extra.as_ref().map_or(0, |extra| extra.size())
     }
 
     /// Forgets the first `count` events.
@@ -94,8 +104,8 @@ impl IntoIterator for Events {
     type IntoIter = IntoIter;
 
     fn into_iter(self) -> IntoIter {
-        let Self { frame, spans, first, payload } = self;
-        IntoIter { frame, spans: spans.into_iter(), next: first, payload }
+        let Self { frame, spans, first, extra } = self;
+        IntoIter { frame, spans: spans.into_iter(), next: first, extra }
     }
 }
 
@@ -105,7 +115,7 @@ pub struct IntoIter {
     frame: Bytes,
     spans: smallvec::IntoIter<[Span; 2]>,
     next: u64,
-    payload: Option<Box<Bytes>>,
+    extra: Option<Box<Extra>>,
 }
 
 impl Iterator for IntoIter {
@@ -128,7 +138,7 @@ impl Iterator for IntoIter {
         if offset > 0 {
             self.next = offset.saturating_add(1);
         }
-        Some(Event::new(json, self.payload.take(), offset))
+        Some(Event::new(json, self.extra.take(), offset))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

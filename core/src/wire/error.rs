@@ -53,6 +53,10 @@ pub enum WireError {
         /// Where the record begins.
         at: usize,
     },
+    /// What came is no Socket.IO.
+    #[cfg(feature = "socketio")]
+    #[error(transparent)]
+    SocketIo(#[from] super::socketio::SocketIoError),
 }
 
 impl WireError {
@@ -68,8 +72,8 @@ impl WireError {
         Self::NotAFrame { reason: in_short(error) }
     }
 
-    /// Bytes of its texts.
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes of its texts, for bounds on queues.
+    pub fn size(&self) -> usize {
         match self {
             Self::NotAMessage { reason }
             | Self::NotJson { reason, .. }
@@ -77,12 +81,15 @@ impl WireError {
             Self::BadControl { frame, reason } => frame.len() + reason.len(),
             Self::Missing { frame, .. } => frame.len(),
             Self::Truncated { .. } => 0,
+            // It holds no more than a few words of the parser's.
+            #[cfg(feature = "socketio")]
+            Self::SocketIo(_) => 0,
         }
     }
 }
 
 /// The parser's words without its position, which the error carries as numbers.
-fn reason_of(error: &serde_json::Error) -> String {
+pub(crate) fn reason_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => shorten_to(&text[..end], MOST_WORDS),

@@ -8,15 +8,38 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::error::shorten;
+#[cfg(feature = "socketio")]
+use super::socketio::{Ask, EventParts};
 
 /// An event of a room, or of a plain server. Cloning is cheap: the bytes are shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The whole JSON object for text; the header object for binary.
+    /// The whole JSON object for text; the header object for binary; the array for Socket.IO.
     json: Bytes,
     /// Boxed, since it is rare and every event carries its place.
-    binary: Option<Box<Bytes>>,
+    extra: Option<Box<Extra>>,
     offset: u64,
+}
+
+/// What some events are beside an object of JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Extra {
+    /// Bytes, under the object.
+    Binary(Bytes),
+    /// Socket.IO's, which is an array.
+    #[cfg(feature = "socketio")]
+    SocketIo(EventParts),
+}
+
+impl Extra {
+    /// Bytes beside the JSON.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Binary(bytes) => bytes.len(),
+            #[cfg(feature = "socketio")]
+            Self::SocketIo(parts) => parts.size(),
+        }
+    }
 }
 
 /// What an event carries.
@@ -62,8 +85,8 @@ struct Envelope<'a> {
 }
 
 impl Event {
-    pub(super) fn new(json: Bytes, binary: Option<Box<Bytes>>, offset: u64) -> Self {
-        Self { json, binary, offset }
+    pub(super) fn new(json: Bytes, extra: Option<Box<Extra>>, offset: u64) -> Self {
+        Self { json, extra, offset }
     }
 
     /// The place in the room's log, from 1; `None` for what is not logged.
@@ -73,13 +96,25 @@ impl Event {
 
     /// The event's type, such as `generation:step`.
     pub fn kind(&self) -> Result<Cow<'_, str>, EventError> {
+        #[cfg(feature = "socketio")]
+        if let Some(parts) = self.socketio() {
+            return Ok(parts.kind());
+        }
         self.envelope().map(|envelope| envelope.kind)
     }
 
-    /// Decodes the data. `()` fits an event without data.
+    /// Decodes the data. `()` fits an event without data. The data of a Socket.IO event is its
+    /// argument; an array of them where it has several.
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, EventError> {
-        if self.binary.is_some() {
-            return Err(EventError::Binary { kind: self.kind_text() });
+        match self.extra.as_deref() {
+            None => {}
+            Some(Extra::Binary(_)) => {
+                return Err(EventError::Binary { kind: self.kind_text() });
+            }
+            #[cfg(feature = "socketio")]
+            Some(Extra::SocketIo(parts)) => {
+                return serde_json::from_str(parts.data()).map_err(|error| self.mismatch(&error));
+            }
         }
         // The bad case is looked at again for its reason.
         if let Some(data) = self.data_text()
@@ -88,31 +123,52 @@ impl Event {
             return Ok(data);
         }
         let data = self.envelope()?.data.map_or("null", RawValue::get);
-        serde_json::from_str(data).map_err(|error| EventError::Mismatch {
-            kind: self.kind_text(),
-            reason: error.to_string(),
-        })
+        serde_json::from_str(data).map_err(|error| self.mismatch(&error))
     }
 
     /// The data as it came.
     pub fn payload(&self) -> Result<Payload<'_>, EventError> {
-        match &self.binary {
-            Some(bytes) => Ok(Payload::Binary(bytes)),
+        match self.extra.as_deref() {
+            Some(Extra::Binary(bytes)) => Ok(Payload::Binary(bytes)),
+            #[cfg(feature = "socketio")]
+            Some(Extra::SocketIo(parts)) => Ok(Payload::Json(parts.data())),
             None => Ok(self.parts()?.1),
         }
     }
 
     /// The type, and the data as it came.
     pub(crate) fn parts(&self) -> Result<(Cow<'_, str>, Payload<'_>), EventError> {
-        let Envelope { kind, data } = self.envelope()?;
-        let payload = match &self.binary {
-            Some(bytes) => Payload::Binary(bytes),
-            None => Payload::Json(data.map_or("null", RawValue::get)),
-        };
-        Ok((kind, payload))
+        match self.extra.as_deref() {
+            None => {
+                let Envelope { kind, data } = self.envelope()?;
+                Ok((kind, Payload::Json(data.map_or("null", RawValue::get))))
+            }
+            Some(Extra::Binary(bytes)) => Ok((self.envelope()?.kind, Payload::Binary(bytes))),
+            #[cfg(feature = "socketio")]
+            Some(Extra::SocketIo(parts)) => Ok((parts.kind(), Payload::Json(parts.data()))),
+        }
     }
 
-    /// The whole event as JSON text, unknown fields included; for a binary event, its header.
+    /// The bytes that a Socket.IO event carries: where they belong in the data, a
+    /// [`Placeholder`](super::socketio::Placeholder) stands.
+    #[cfg(feature = "socketio")]
+    pub fn attachments(&self) -> &[Bytes] {
+        self.socketio().map_or(&[], EventParts::attachments)
+    }
+
+    /// Whether the server of a Socket.IO event waits for an answer.
+    #[cfg(feature = "socketio")]
+    pub fn wants_answer(&self) -> bool {
+        self.ask().is_some()
+    }
+
+    #[cfg(feature = "socketio")]
+    pub(crate) fn ask(&self) -> Option<&Ask> {
+        self.socketio().and_then(EventParts::ask)
+    }
+
+    /// The whole event as JSON text, unknown fields included; for a binary event, its header; for
+    /// one of Socket.IO, the array of its name and arguments.
     pub fn raw(&self) -> &[u8] {
         &self.json
     }
@@ -124,7 +180,19 @@ impl Event {
 
     /// Bytes that this event keeps alive, for bounds on queues.
     pub fn size(&self) -> usize {
-        self.json.len() + self.binary.as_ref().map_or(0, |bytes| bytes.len())
+        self.json.len() + self.extra.as_ref().map_or(0, |extra| extra.size())
+    }
+
+    #[cfg(feature = "socketio")]
+    fn socketio(&self) -> Option<&EventParts> {
+        match self.extra.as_deref() {
+            Some(Extra::SocketIo(parts)) => Some(parts),
+            _ => None,
+        }
+    }
+
+    fn mismatch(&self, error: &serde_json::Error) -> EventError {
+        EventError::Mismatch { kind: self.kind_text(), reason: error.to_string() }
     }
 
     /// The text of the data where the event is written as servers write it: `type` as its first

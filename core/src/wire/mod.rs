@@ -12,6 +12,8 @@ mod error;
 mod event;
 pub mod plain;
 mod scan;
+#[cfg(feature = "socketio")]
+pub mod socketio;
 mod v1;
 
 pub use batch::{Batch, Batches, Events, IntoIter};

@@ -34,6 +34,19 @@ impl Seen {
     }
 }
 
+impl std::ops::Add for Counted {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            seen: self.seen + other.seen,
+            lost: self.lost + other.lost,
+            doubled: self.doubled + other.doubled,
+        }
+    }
+}
+
 /// The closing count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
@@ -74,6 +87,8 @@ mod tests {
         assert!(seen(&[(1, "a"), (2, "b"), (3, "c")]).against(&witness).is_whole());
         let bad = seen(&[(1, "a"), (1, "a"), (3, "x")]).against(&witness);
         assert_eq!(bad.to_string(), "3 events, 2 seen, 2 lost, 1 doubled");
+        let both = bad + seen(&[(1, "a")]).against(&seen(&[(1, "a")]));
+        assert_eq!(both.to_string(), "4 events, 3 seen, 2 lost, 1 doubled");
         assert!(!Seen::default().against(&Seen::default()).is_whole(), "nothing proves nothing");
     }
 }

@@ -1,22 +1,28 @@
-//! Plays the main job: an AI answer streams token by token, the connection is killed in the
-//! middle, and nothing is lost.
+//! Plays the main jobs: an AI answer streams token by token, a website grows out of a prompt, a
+//! dashboard ticks; the connection is killed in the middle of each, and nothing is lost.
 //!
 //! The server is a process of its own. One client is connected through a proxy that kills its
 //! socket; another is connected directly, and is the witness of what was really said.
 
+mod answer;
 mod count;
+mod dashboard;
+mod generation;
+mod screen;
 mod server;
-mod stream;
+mod stage;
 
 use std::process::ExitCode;
 
+use screen::{Ink, Screen};
 use server::ServerProcess;
+use stage::Stage;
 
 const HELP: &str = "\
 Usage: cargo xtask demo [--serve]
 
-Plays an AI answer that streams over a connection that is killed in the middle,
-and counts what arrived.
+Plays an AI answer, the generation of a website and a dashboard over a connection
+that is killed in the middle of each, and counts what arrived.
 
   --serve   leave the server up afterwards, on http://127.0.0.1:8000, until Ctrl-C
 ";
@@ -50,8 +56,18 @@ async fn main() -> ExitCode {
 /// True if nothing was lost or doubled.
 async fn play(serve: bool) -> Result<bool, Box<dyn std::error::Error>> {
     let mut server = ServerProcess::start(serve).await?;
-    let counted = stream::play(server.address()).await?;
-    println!("\n{counted}");
+    let mut screen = Screen::new();
+    let stage = Stage::set(server.address(), &mut screen).await?;
+    screen.blank();
+    let answer = answer::play(&stage, &mut screen).await?;
+    screen.blank();
+    let site = generation::play(&stage, server.address(), &mut screen).await?;
+    screen.blank();
+    let board = dashboard::play(&stage, &mut screen).await?;
+    stage.leave().await;
+    let counted = answer + site + board;
+    let ink = if counted.is_whole() { Ink::Good } else { Ink::Bad };
+    println!("\n{}", screen.ink(ink, &counted.to_string()));
     if serve {
         println!("\nThe server stays up on http://{}; Ctrl-C ends it.", server.address());
         tokio::signal::ctrl_c().await?;

@@ -25,6 +25,7 @@ impl ServerProcess {
         // Slow enough to watch.
         let mut config = tempfile::NamedTempFile::new()?;
         writeln!(config, "demo = true\n[ai.offline]\ntoken_delay_ms = 30")?;
+        writeln!(config, "[dashboards.server]\ninterval_ms = 300")?;
         let mut command = Command::new(program);
         command.arg("--config").arg(config.path()).stdout(Stdio::piped()).kill_on_drop(true);
         if !default_port {

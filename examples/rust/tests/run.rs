@@ -52,6 +52,14 @@ async fn chat_says_and_hears() {
 }
 
 #[tokio::test]
+async fn dashboard_prints_what_it_shows() {
+    let said = run(env!("CARGO_BIN_EXE_dashboard"), &serve().await, "").await;
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 5, "{said}");
+    assert!(lines.iter().all(|line| line.starts_with("This server: Connections 1, ")), "{said}");
+}
+
+#[tokio::test]
 async fn generate_shows_its_progress_to_the_end() {
     let said = run(env!("CARGO_BIN_EXE_generate"), &serve().await, "").await;
     assert!(said.contains("100 %") && said.contains("see /preview/"), "{said}");

@@ -45,12 +45,6 @@ pub struct LimitsConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        const fn per_second(count: u32) -> NonZeroU32 {
-            match NonZeroU32::new(count) {
-                Some(count) => count,
-                None => NonZeroU32::MIN,
-            }
-        }
         Self {
             max_connections: 10_000,
             instances_per_subject: 64,
@@ -204,6 +198,13 @@ pub struct DrainConfig {
 impl Default for DrainConfig {
     fn default() -> Self {
         Self { window_ms: 10_000, grace_ms: 5_000 }
+    }
+}
+
+pub(super) const fn per_second(count: u32) -> NonZeroU32 {
+    match NonZeroU32::new(count) {
+        Some(count) => count,
+        None => NonZeroU32::MIN,
     }
 }
 

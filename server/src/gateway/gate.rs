@@ -16,6 +16,7 @@ use super::jwt::{Verifier, VerifierError};
 use super::limits::{AttemptLimiter, ConnectionPermit, Places, TenantLimiter};
 use super::origin::OriginPolicy;
 use super::refusal::Refusal;
+use super::service_token::ServiceToken;
 use super::subprotocol::Offered;
 use super::ticket::Tickets;
 use crate::config::{Config, ConfigError};
@@ -33,6 +34,7 @@ pub struct Gate {
     attempts: AttemptLimiter,
     tenants: TenantLimiter,
     places: Places,
+    service_token: Option<ServiceToken>,
     anonymous: bool,
     drain_retry_ms: AtomicU64,
 }
@@ -68,6 +70,8 @@ pub struct Admission {
     pub subprotocol: Option<&'static str>,
     /// The connection's place; to be kept for as long as the connection.
     pub permit: ConnectionPermit,
+    /// How to turn it away after all.
+    pub by: RefuseBy,
 }
 
 /// A caller who may not, and how to say so.
@@ -93,6 +97,7 @@ impl Gate {
             attempts: AttemptLimiter::new(&config.limits),
             tenants: TenantLimiter::new(&config.limits),
             places: Places::new(&config.limits),
+            service_token: ServiceToken::new(&config.emit)?,
             anonymous: config.anonymous_allowed(),
             drain_retry_ms: AtomicU64::new(OPEN),
         })
@@ -109,7 +114,7 @@ impl Gate {
         let by = RefuseBy::of(headers, &offered);
         let subprotocol = offered.picked();
         self.admit_offer(uri, headers, &offered, now_ms)
-            .map(|(identity, permit)| Admission { identity, subprotocol, permit })
+            .map(|(identity, permit)| Admission { identity, subprotocol, permit, by })
             .map_err(|refusal| Denial { refusal, by, subprotocol })
     }
 
@@ -169,6 +174,11 @@ impl Gate {
     /// The places that are taken and free.
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// What another service proves itself with; `None` if there is none.
+    pub fn service_token(&self) -> Option<&ServiceToken> {
+        self.service_token.as_ref()
     }
 
     fn admit_offer(

@@ -14,6 +14,7 @@ pub mod jwt;
 pub mod limits;
 pub mod origin;
 pub mod refusal;
+pub mod service_token;
 pub mod subprotocol;
 pub mod ticket;
 

@@ -37,7 +37,9 @@ pub(super) async fn metrics(State(parts): State<Arc<Parts>>) -> response::Respon
     gauge("staywire_tasks_running", running);
     gauge("staywire_tasks_queued", queued);
     gauge("staywire_tasks_kept", parts.tasks.kept());
+    gauge("staywire_socketio_away_kept", parts.sessions.away.len());
     gauge("staywire_previews_kept", parts.previews.len());
+    gauge("staywire_dashboard_rooms_watched", parts.dashboards.watched());
     let uptime_ms = unix_ms().saturating_sub(parts.started_ms);
     metrics::gauge!("staywire_uptime_seconds").set(uptime_ms as f64 / 1_000.0);
     let text = handle.render();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
@@ -14,7 +14,7 @@ use staywire::wire::encode_frame;
 use crate::gateway::credentials::RefuseBy;
 use crate::gateway::{Admission, Denial, Refusal, Upgrade};
 use crate::server::Parts;
-use crate::services::{ai, random_id};
+use crate::services::{ai, dashboards, random_id};
 use crate::session::{Caller, Dialect};
 use crate::socket;
 use crate::time::unix_ms;
@@ -33,7 +33,7 @@ pub(super) async fn ai_chat(
     };
     let room = format!("{}{session_id}", ai::ROOM_PREFIX);
     let request = Request { parts, peer, uri, headers, upgrade };
-    request.serve(Some(session_id), |_| vec![room])
+    request.serve(Some(session_id), |_| Ok(vec![room]))
 }
 
 /// `/ws/notifications`.
@@ -45,7 +45,24 @@ pub(super) async fn notifications(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let request = Request { parts, peer, uri, headers, upgrade };
-    request.serve(None, |admission| vec![format!("user:{}", admission.identity.subject)])
+    request.serve(None, |admission| Ok(vec![format!("user:{}", admission.identity.subject)]))
+}
+
+/// `/ws/bi/dashboards/{id}`.
+pub(super) async fn dashboard(
+    State(parts): State<Arc<Parts>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let all = parts.dashboards.clone();
+    let request = Request { parts, peer, uri, headers, upgrade };
+    request.serve(None, |admission| {
+        all.check(&admission.identity.tenant, &id)?;
+        Ok(vec![format!("{}{id}", dashboards::ROOM_PREFIX)])
+    })
 }
 
 struct Request {
@@ -57,11 +74,12 @@ struct Request {
 }
 
 impl Request {
-    /// Admits or turns away. `rooms` are what a plain connection is in from the start.
+    /// Admits or turns away. `rooms` are what a plain connection is in from the start, unless there
+    /// is nothing for the caller here.
     fn serve(
         self,
         session_id: Option<String>,
-        rooms: impl FnOnce(&Admission) -> Vec<String>,
+        rooms: impl FnOnce(&Admission) -> Result<Vec<String>, Refusal>,
     ) -> Response {
         let Self { parts, peer, uri, headers, upgrade } = self;
         let upgrade = match upgrade {
@@ -77,9 +95,16 @@ impl Request {
         if let (None, Some(session_id)) = (admission.subprotocol, &session_id) {
             admission.identity.recognise(&format!("session {session_id}"));
         }
+        let rooms = match rooms(&admission) {
+            Ok(rooms) => rooms,
+            Err(refusal) => {
+                let Admission { subprotocol, by, .. } = admission;
+                return deny(upgrade, Denial { refusal, by, subprotocol });
+            }
+        };
         let dialect = match admission.subprotocol {
             Some(_) => Dialect::V1,
-            None => Dialect::Plain { rooms: rooms(&admission) },
+            None => Dialect::Plain { rooms },
         };
         let limit = parts.config.limits.max_frame_bytes;
         let upgrade = upgrade.max_message_size(limit).max_frame_size(limit);

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub offset: u64,
     /// The state, as the room's service defines it.
     pub data: Box<RawValue>,
+    /// The type of the event by which the documents' clients are told it, who know no snapshots.
+    pub plain: Option<&'static str>,
 }
 
 /// A connection's place in a room. Leave it with [`Hub::leave`].
@@ -152,6 +154,16 @@ impl Hub {
     /// Takes a connection out of a room.
     pub fn leave(&self, membership: &Membership) {
         self.rooms.leave(membership);
+    }
+
+    /// The last event of a room that a connection has taken out of its queue; `None` where it stands
+    /// nowhere.
+    pub fn handed_on(&self, membership: &Membership, out: &Outbound) -> Option<(Arc<str>, u64)> {
+        let mut members = lock(&membership.members);
+        let member = members.get(membership.id)?;
+        let waits = out.first_waiting(membership.subscription);
+        let offset = waits.map_or(member.position, |first| first - 1);
+        Some((member.epoch.clone()?, offset))
     }
 
     /// Brings a member that is behind forward by one piece of its log, as far as its queue has
@@ -276,6 +288,9 @@ impl Hub {
         member.position = offset;
         let state = snapshot.as_ref().map(|state| &*state.data);
         out.control(self.bound(kind, membership, slice, offset, state));
+        if let Some(Snapshot { plain: Some(plain), data, .. }) = &snapshot {
+            out.plain_frame(encode_frame(plain, None, Some(data)));
+        }
         if let Some(to) = missing {
             out.frame(gap(membership, offset + 1, to));
             member.position = to;

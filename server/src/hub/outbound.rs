@@ -18,6 +18,15 @@ pub enum Outgoing {
     Text(String),
     /// A binary message.
     Binary(Bytes),
+    /// An event that leaves alone, where no batches are written.
+    Event {
+        /// The room that it is of, by the connection's number.
+        subscription: u32,
+        /// Its place in the log; 0 if it is in none.
+        offset: u64,
+        /// The event.
+        event: Arc<StoredEvent>,
+    },
     /// A ping of the WebSocket layer.
     Ping,
 }
@@ -48,6 +57,8 @@ struct Queue {
     /// The size of the last event that didn't fit.
     refused: usize,
     closing: Option<(u16, &'static str)>,
+    /// The event that was taken and has not left yet, where they leave one by one.
+    in_hand: Option<(u32, u64)>,
 }
 
 /// Called when there is something to send or to read from a log; must not block.
@@ -57,7 +68,7 @@ pub type Waker = Box<dyn Fn() + Send + Sync>;
 pub struct Outbound {
     queue: Mutex<Queue>,
     max_bytes: usize,
-    /// Frames of the documents instead of batches.
+    /// Events one by one instead of batches.
     plain: bool,
     wake: Waker,
 }
@@ -66,8 +77,8 @@ impl Outbound {
     /// A frame is closed when it holds this many bytes; what is left goes into the next.
     const FRAME_BYTES: usize = 64 * 1024;
 
-    /// An empty queue of at most `max_bytes` bytes of events. A `plain` one writes each event as
-    /// a message of its own, without offsets.
+    /// An empty queue of at most `max_bytes` bytes of events. A `plain` one gives each event by
+    /// itself, without its offset.
     pub fn new(max_bytes: usize, plain: bool, wake: Waker) -> Self {
         Self { queue: Mutex::default(), max_bytes, plain, wake }
     }
@@ -94,6 +105,13 @@ impl Outbound {
     /// Queues a frame that places a subscription in a log; the documents have no such frames.
     pub(super) fn control(&self, json: String) {
         if !self.plain {
+            self.frame(json);
+        }
+    }
+
+    /// Queues a frame of the documents that stands for one that places a subscription in a log.
+    pub(super) fn plain_frame(&self, json: String) {
+        if self.plain {
             self.frame(json);
         }
     }
@@ -145,6 +163,22 @@ impl Outbound {
         queue.behind && (queue.items.is_empty() || enough)
     }
 
+    /// Whoever took a message has sent it.
+    pub fn left(&self) {
+        self.lock().in_hand = None;
+    }
+
+    /// The offset of the first event of a subscription that has not left.
+    pub(super) fn first_waiting(&self, wanted: u32) -> Option<u64> {
+        let queue = self.lock();
+        let waiting = queue.items.iter().filter_map(|item| match item {
+            Item::Event { subscription, offset, .. } => Some((*subscription, *offset)),
+            _ => None,
+        });
+        let mut events = queue.in_hand.into_iter().chain(waiting);
+        events.find(|(of, offset)| *of == wanted && *offset > 0).map(|(_, offset)| offset)
+    }
+
     /// Whether so much waits that no more commands should be read.
     pub fn is_clogged(&self) -> bool {
         self.lock().bytes > self.max_bytes.saturating_mul(2)
@@ -161,10 +195,10 @@ impl Outbound {
         if self.plain {
             let item = Self::pop(&mut queue)?;
             return Some(match item {
-                Item::Event { event, .. } => match &event.binary {
-                    Some(bytes) => Outgoing::Binary(bytes.clone()),
-                    None => Outgoing::Text(event.json.as_ref().to_owned()),
-                },
+                Item::Event { subscription, offset, event } => {
+                    queue.in_hand = (offset > 0).then_some((subscription, offset));
+                    Outgoing::Event { subscription, offset, event }
+                }
                 Item::Frame(text) => Outgoing::Text(text),
                 Item::Ping => Outgoing::Ping,
             });

@@ -4,7 +4,10 @@
 
 pub mod ai;
 mod chat;
+pub(crate) mod dashboards;
+pub(crate) mod emit;
 pub mod generation;
+mod monitor;
 mod notifications;
 mod payload;
 mod presence;
@@ -14,7 +17,7 @@ mod state_room;
 pub mod tasks;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -26,6 +29,7 @@ use crate::gateway::limits::Places;
 use crate::hub::Hub;
 use crate::session::{Caller, Permit, Services};
 use ai::AiService;
+use dashboards::Dashboards;
 use generation::{GenerationParts, GenerationService, OfflineGenerator, PreviewStore};
 use notifications::Notifications;
 pub(crate) use payload::random_id;
@@ -34,8 +38,9 @@ use rights::Rights;
 use tasks::{Kind, Tasks};
 
 /// For whoever asked for another one.
-const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, generation.start, \
-                       generation.cancel, generation.retry, notifications.read, \
+const METHODS: &str = "ai.ask, ai.cancel, chat.send, chat.typing, dashboards.list, \
+                       generation.start, generation.cancel, generation.retry, get_stats, \
+                       log_event, notifications.read, \
                        notifications.send, rooms.history, tasks.start, tasks.list, tasks.get, \
                        tasks.cancel, tasks.retry";
 
@@ -48,8 +53,10 @@ pub struct AllServices {
     tasks: Arc<Tasks>,
     generation: Arc<GenerationService>,
     previews: Arc<PreviewStore>,
+    dashboards: Arc<Dashboards>,
     rights: Rights,
     places: Places,
+    started: Instant,
 }
 
 impl AllServices {
@@ -70,14 +77,29 @@ impl AllServices {
         let previews = parts.previews();
         let tasks = Tasks::new(hub.clone(), config.tasks.clone(), notifications.clone(), kinds);
         let generation = Arc::new(parts.service(tasks.clone()));
+        let dashboards = Arc::new(Dashboards::new(&hub, &places, &config.dashboards));
         let rights = Rights {
             ai: ai.clone(),
             presence: presence.clone(),
             notifications: notifications.clone(),
             tasks: tasks.clone(),
             generation: generation.clone(),
+            dashboards: dashboards.clone(),
         };
-        Self { hub, ai, presence, notifications, tasks, generation, previews, rights, places }
+        let started = Instant::now();
+        Self {
+            hub,
+            ai,
+            presence,
+            notifications,
+            tasks,
+            generation,
+            previews,
+            dashboards,
+            rights,
+            places,
+            started,
+        }
     }
 
     /// The process manager.
@@ -85,9 +107,23 @@ impl AllServices {
         &self.tasks
     }
 
+    /// Sends an event of another service of the operator's.
+    pub(crate) async fn emit(
+        &self,
+        emission: emit::Emission,
+        now_ms: u64,
+    ) -> Result<Box<RawValue>, Refusal> {
+        emit::emit(&self.hub, &self.notifications, emission, now_ms).await
+    }
+
     /// The pages of generations.
     pub(crate) fn previews(&self) -> &Arc<PreviewStore> {
         &self.previews
+    }
+
+    /// The dashboards.
+    pub(crate) fn dashboards(&self) -> &Arc<Dashboards> {
+        &self.dashboards
     }
 }
 
@@ -125,9 +161,12 @@ impl Services for AllServices {
             "chat.typing" => {
                 presence::typing(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }
+            "dashboards.list" => ready(self.dashboards.list(caller, data)).boxed(),
             "rooms.history" => {
                 rooms::history(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }
+            "get_stats" => ready(monitor::stats(&self.hub, &self.places, self.started)).boxed(),
+            "log_event" => ready(monitor::log_event(caller, data)).boxed(),
             "notifications.read" => self.notifications.read(caller, data, now_ms).boxed(),
             "notifications.send" => self.notifications.send(caller, data, now_ms).boxed(),
             "generation.start" => generation::start(&self.generation, caller, data).boxed(),

@@ -149,7 +149,8 @@ impl Notifications {
         self.inbox(tenant, subject, now_ms).say(event, |_, _| {}).await.map(drop)
     }
 
-    fn inbox(&self, tenant: &str, subject: &str, now_ms: u64) -> Arc<StateRoom<Inbox>> {
+    /// A user's inbox, brought about if it has to be.
+    pub(super) fn inbox(&self, tenant: &str, subject: &str, now_ms: u64) -> Arc<StateRoom<Inbox>> {
         let key = RoomKey::new(tenant, &format!("{ROOM_PREFIX}{subject}"));
         let mut inboxes = lock(&self.inboxes);
         if let Some(known) = inboxes.get_mut(&key) {

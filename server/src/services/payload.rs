@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use staywire::events::EventData;
 use staywire::wire::encode_frame;
@@ -11,21 +10,8 @@ use staywire::wire::encode_frame;
 use crate::bus::{FirstReply, Known, RoomKey, StoredEvent};
 use crate::gateway::Refusal;
 use crate::hub::Hub;
+pub(super) use crate::session::read_data as read;
 use crate::session::unavailable;
-
-/// Reads the data of a call.
-pub(super) fn read<T: DeserializeOwned>(
-    method: &str,
-    data: Option<&RawValue>,
-) -> Result<T, Refusal> {
-    let wrong = |why: &str| Refusal::BadRequest(format!("the data of `{method}` is wrong: {why}"));
-    let text = data.map_or("{}", RawValue::get);
-    // serde would read an array as a struct too.
-    if !text.starts_with('{') {
-        return Err(wrong("it must be an object"));
-    }
-    serde_json::from_str(text).map_err(|error| wrong(&error.to_string()))
-}
 
 /// Writes the reply of a call.
 pub(super) fn reply<T: Serialize>(reply: &T) -> Result<Box<RawValue>, Refusal> {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use staywire::events::{ChatMessage, EventData, KnownEvent};
 
 use super::ai::{AiService, ROOM_PREFIX as AI_ROOM};
+use super::dashboards::{Dashboards, ROOM_PREFIX as DASHBOARD_ROOM};
 use super::generation::{GenerationService, ROOM_PREFIX as SESSION_ROOM};
 use super::notifications::{Notifications, ROOM_PREFIX as USER_ROOM};
 use super::presence::{PresenceService, ROOM_PREFIX as PRESENCE_ROOM};
@@ -18,7 +19,7 @@ use crate::session::{Caller, check_room};
 
 /// Prefixes of rooms that only services write, whether or not they exist yet.
 const SERVICE_ROOMS: [&str; 7] =
-    [AI_ROOM, USER_ROOM, PRESENCE_ROOM, SESSION_ROOM, TASK_ROOM, "dashboard:", "document:"];
+    [AI_ROOM, USER_ROOM, PRESENCE_ROOM, SESSION_ROOM, TASK_ROOM, DASHBOARD_ROOM, "document:"];
 
 /// What rights depend on.
 pub(super) struct Rights {
@@ -27,6 +28,7 @@ pub(super) struct Rights {
     pub(super) notifications: Arc<Notifications>,
     pub(super) tasks: Arc<Tasks>,
     pub(super) generation: Arc<GenerationService>,
+    pub(super) dashboards: Arc<Dashboards>,
 }
 
 impl Rights {
@@ -44,6 +46,9 @@ impl Rights {
         }
         if let Some(user) = room.strip_prefix(USER_ROOM) {
             return self.notifications.open(tenant, user, now_ms).await;
+        }
+        if let Some(id) = room.strip_prefix(DASHBOARD_ROOM) {
+            return self.dashboards.open(tenant, id).await;
         }
         Ok(())
     }
@@ -64,6 +69,9 @@ impl Rights {
         }
         if let Some(session_id) = room.strip_prefix(SESSION_ROOM) {
             return self.generation.claim(caller, session_id).await;
+        }
+        if let Some(id) = room.strip_prefix(DASHBOARD_ROOM) {
+            return self.dashboards.check(&caller.identity.tenant, id);
         }
         if let Some(watched) = room.strip_prefix(PRESENCE_ROOM) {
             if is_service_room(watched) {

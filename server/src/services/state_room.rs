@@ -6,14 +6,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use staywire::events::EventData;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::payload;
-use crate::bus::RoomKey;
+use crate::bus::{FirstReply, Known, RoomKey, Stamp};
 use crate::gateway::Refusal;
 use crate::hub::{Hub, Snapshot, SnapshotSource};
+use crate::session::{reply_to, unavailable};
 use crate::time::unix_ms;
 
 /// An event's log and offset.
@@ -23,6 +24,8 @@ pub(super) type Place = (Arc<str>, u64);
 pub(super) struct StateRoom<S> {
     hub: Arc<Hub>,
     key: RoomKey,
+    /// The event by which those are told the state who know no snapshots.
+    plain: Option<&'static str>,
     inner: Mutex<Inner<S>>,
     /// Held while an event is told, so that state and log go forward together.
     turn: Arc<AsyncMutex<()>>,
@@ -36,8 +39,18 @@ struct Inner<S> {
 
 impl<S: Serialize + Send + 'static> StateRoom<S> {
     pub(super) fn new(hub: Arc<Hub>, key: RoomKey, state: S) -> Arc<Self> {
+        Self::told_as(hub, key, state, None)
+    }
+
+    /// The same, with the event by which those are told the state who know no snapshots.
+    pub(super) fn told_as(
+        hub: Arc<Hub>,
+        key: RoomKey,
+        state: S,
+        plain: Option<&'static str>,
+    ) -> Arc<Self> {
         let inner = Mutex::new(Inner { state, place: None });
-        Arc::new(Self { hub, key, inner, turn: Arc::default() })
+        Arc::new(Self { hub, key, plain, inner, turn: Arc::default() })
     }
 
     pub(super) fn key(&self) -> &RoomKey {
@@ -75,6 +88,43 @@ impl<S: Serialize + Send + 'static> StateRoom<S> {
     /// Looks at the state, or changes what no event tells.
     pub(super) fn with<R>(&self, look: impl FnOnce(&mut S) -> R) -> R {
         self.look(|inner| look(&mut inner.state))
+    }
+
+    /// The same as [`StateRoom::say`] for an event from outside that may come twice: a repeat is
+    /// answered as the first was, and changes nothing. The reply is its place.
+    pub(super) async fn say_once<E>(
+        self: &Arc<Self>,
+        event: E,
+        stamp: Option<Stamp>,
+        fold: impl FnOnce(&mut S, E) + Send + 'static,
+    ) -> Result<Box<RawValue>, Refusal>
+    where
+        E: EventData + Send + 'static,
+    {
+        let turn = self.turn.clone().lock_owned().await;
+        let room = self.clone();
+        let told = tokio::spawn(async move {
+            if let Some(stamp) = &stamp {
+                // Within the turn: no repeat can come in between.
+                let known = room.hub.bus().recall(stamp).await;
+                match known.map_err(|error| unavailable(&error))? {
+                    Known::New => {}
+                    known => return reply_to(known),
+                }
+            }
+            let stored = payload::stored(&event, unix_ms())?;
+            let known = room.hub.publish(&room.key, stored, stamp.as_ref()).await;
+            let known = known.map_err(|error| unavailable(&error))?;
+            if let Known::Answered(FirstReply::Appended { epoch, offset }) = &known {
+                room.look(|inner| {
+                    inner.place = Some((epoch.clone(), *offset));
+                    fold(&mut inner.state, event);
+                });
+            }
+            drop(turn);
+            reply_to(known)
+        });
+        told.await.unwrap_or(Err(Refusal::Internal))
     }
 
     /// Tells an event, and folds it into the state. Once begun it is told to the end, even if
@@ -124,7 +174,8 @@ impl<S: Serialize + Send + 'static> SnapshotSource for StateRoom<S> {
     fn snapshot(&self) -> Option<Snapshot> {
         self.look(|inner| {
             let (epoch, offset) = inner.place.clone()?;
-            Some(Snapshot { epoch, offset, data: to_raw_value(&inner.state).ok()? })
+            let data = to_raw_value(&inner.state).ok()?;
+            Some(Snapshot { epoch, offset, data, plain: self.plain })
         })
     }
 }

@@ -179,7 +179,7 @@ impl Session {
         Ok(())
     }
 
-    async fn check_join(&self, room: &str, now_ms: u64) -> Result<(), Refusal> {
+    pub(super) async fn check_join(&self, room: &str, now_ms: u64) -> Result<(), Refusal> {
         check_room(room)?;
         let limit = self.shared.limits.rooms_per_connection;
         if self.memberships.len() >= limit {
@@ -259,11 +259,7 @@ impl Session {
         check_room(room)?;
         let event = Typed::read("`event` in `publish`", publish.event.get().as_bytes())
             .map_err(Refusal::BadRequest)?;
-        if event.kind.is_empty() || event.kind.len() > MAX_NAME_BYTES {
-            return Err(Refusal::BadRequest(format!(
-                "an event's `type` must have 1 to {MAX_NAME_BYTES} bytes"
-            )));
-        }
+        check_kind(&event.kind)?;
         if is_binary && event.data.is_some() {
             return Err(Refusal::BadRequest(
                 "the payload of a binary event is its data; leave `data` out".into(),
@@ -292,7 +288,16 @@ pub(crate) fn check_room(room: &str) -> Result<(), Refusal> {
     )))
 }
 
-fn reply_to(known: Known) -> Result<Box<RawValue>, Refusal> {
+/// Whether an event can be called this.
+pub(crate) fn check_kind(kind: &str) -> Result<(), Refusal> {
+    if (1..=MAX_NAME_BYTES).contains(&kind.len()) {
+        return Ok(());
+    }
+    Err(Refusal::BadRequest(format!("an event's `type` must have 1 to {MAX_NAME_BYTES} bytes")))
+}
+
+/// What a publish is answered.
+pub(crate) fn reply_to(known: Known) -> Result<Box<RawValue>, Refusal> {
     match known {
         Known::Answered(FirstReply::Appended { epoch, offset }) => {
             let published = Published { epoch: epoch.to_string(), offset };

@@ -3,9 +3,11 @@
 //! A session is as free of I/O as can be: it is told messages and the time, and answers through
 //! its [`Outbound`] queue. The gateway runs it over a socket, the simulation over a model of one.
 
+mod away;
 mod commands;
 mod liveness;
 mod plain;
+mod stock;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -23,8 +25,11 @@ use crate::gateway::Identity;
 use crate::gateway::limits::CommandLimiter;
 use crate::gateway::refusal::Refusal;
 use crate::hub::{Hub, Membership, Outbound};
-pub(crate) use commands::check_room;
+pub use away::AwayPlaces;
+pub(crate) use commands::{check_kind, check_room, reply_to};
 use liveness::Liveness;
+pub use stock::StockEvent;
+pub(crate) use typed::read_data;
 
 /// Who sends a command.
 #[derive(Debug, Clone)]
@@ -88,6 +93,8 @@ pub struct Shared {
     pub heartbeat: HeartbeatConfig,
     /// How publishes are remembered.
     pub dedup: DedupConfig,
+    /// Where stock clients stood when their connections broke.
+    pub away: AwayPlaces,
 }
 
 /// What a connection speaks.
@@ -97,6 +104,11 @@ pub enum Dialect {
     V1,
     /// The documents' frames, with these rooms joined from the start.
     Plain {
+        /// Names without their tenant.
+        rooms: Vec<String>,
+    },
+    /// Events of a stock Socket.IO client, with these rooms joined from the start.
+    Stock {
         /// Names without their tenant.
         rooms: Vec<String>,
     },
@@ -158,7 +170,9 @@ impl Session {
     pub async fn start(&mut self, now_ms: u64) -> Result<(), Refusal> {
         match self.dialect.clone() {
             Dialect::V1 => Ok(()),
-            Dialect::Plain { rooms } => self.start_plain(&rooms, now_ms).await,
+            Dialect::Plain { rooms } | Dialect::Stock { rooms } => {
+                self.start_plain(&rooms, now_ms).await
+            }
         }
     }
 
@@ -167,7 +181,7 @@ impl Session {
         self.liveness.heard(now_ms);
         match self.dialect {
             Dialect::V1 => self.command(text.as_bytes(), None, now_ms).await,
-            Dialect::Plain { .. } => self.plain_command(text.as_bytes(), now_ms).await,
+            _ => self.plain_command(text.as_bytes(), now_ms).await,
         }
     }
 
@@ -182,6 +196,16 @@ impl Session {
         for record in records {
             self.command(&record.header, Some(record.payload), now_ms).await?;
         }
+        Ok(())
+    }
+
+    /// An event of a stock Socket.IO client arrived.
+    pub async fn handle_event(&mut self, event: StockEvent, now_ms: u64) -> Result<(), Refusal> {
+        self.liveness.heard(now_ms);
+        if !matches!(self.dialect, Dialect::Stock { .. }) {
+            return Err(Refusal::BadRequest("this connection takes frames, and no events".into()));
+        }
+        self.stock_event(event, now_ms).await;
         Ok(())
     }
 
@@ -206,6 +230,11 @@ impl Session {
                     // Such a peer may know nothing of our heartbeat: its WebSocket layer answers.
                     self.plain_heartbeat(now_ms);
                     self.out.ping();
+                }
+                Dialect::Stock { .. } => {
+                    self.plain_heartbeat(now_ms);
+                    // Whether it lives is for the heartbeat of its own transport to say.
+                    self.liveness.heard(now_ms);
                 }
             }
         }
@@ -236,6 +265,20 @@ impl Session {
         if self.dialect == Dialect::V1 {
             let goaway = Goaway { reason: reason.into(), reconnect_after_ms };
             self.out.frame(encode_frame("goaway", None, Some(&goaway)));
+        }
+    }
+
+    /// The connection broke: notes where it stood, for when the client comes back. `unsent` are the
+    /// first events, by subscription, that left the queue and got no further.
+    pub fn went_away(&self, unsent: &BTreeMap<u32, u64>, now_ms: u64) {
+        for (subscription, stay) in &self.memberships {
+            let handed_on = self.shared.hub.handed_on(&stay.membership, &self.out);
+            if let Some((epoch, offset)) = handed_on {
+                let first = unsent.get(subscription).copied().unwrap_or(u64::MAX);
+                let place = (epoch, offset.min(first - 1));
+                let room = stay.membership.room().room();
+                self.shared.away.keep(&self.caller, room, place, now_ms);
+            }
         }
     }
 

@@ -31,11 +31,12 @@ impl Session {
         for room in rooms {
             self.shared.services.may_join(&self.caller, room, now_ms).await?;
             self.numbered += 1;
+            let begin = self.shared.away.take(&self.caller, room, now_ms).unwrap_or(Begin::Tip);
             let key = RoomKey::new(&self.caller.identity.tenant, room);
             let membership = self
                 .shared
                 .hub
-                .join(key, self.numbered, Begin::Tip, &self.out, now_ms)
+                .join(key, self.numbered, begin, &self.out, now_ms)
                 .await
                 .map_err(|error| unavailable(&error))?;
             self.stay(self.numbered, membership);

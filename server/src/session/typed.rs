@@ -1,9 +1,12 @@
-//! Objects with a `type`, as clients write them: a frame of the documents, an event to publish.
+//! What clients write, read strictly: objects with a `type` (a frame of the documents, an event to
+//! publish), and the data of a call.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::gateway::refusal::Refusal;
 
 /// One of them, with its data unread.
 #[derive(Debug, Deserialize)]
@@ -33,6 +36,20 @@ impl<'a> Typed<'a> {
         let Some(id) = self.id else { return Ok(None) };
         serde_json::from_str(id.get()).map_err(|error| format!("`id` must be a number: {error}"))
     }
+}
+
+/// Reads the data of a call; absent data is an empty object.
+pub(crate) fn read_data<'a, T: Deserialize<'a>>(
+    method: &str,
+    data: Option<&'a RawValue>,
+) -> Result<T, Refusal> {
+    let wrong = |why: &str| Refusal::BadRequest(format!("the data of `{method}` is wrong: {why}"));
+    let text = data.map_or("{}", RawValue::get);
+    // serde would read an array as a struct too.
+    if !text.starts_with('{') {
+        return Err(wrong("it must be an object"));
+    }
+    serde_json::from_str(text).map_err(|error| wrong(&error.to_string()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod ai;
 mod crowd;
+mod dashboards;
 mod drain;
 mod generation;
 mod hostile;

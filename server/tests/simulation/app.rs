@@ -223,6 +223,7 @@ impl App {
                 self.violations.push(format!("nobody sends such a thing: {notice:?}"));
             }
             Notice::ServerError { .. } | Notice::Greeted(_) => {}
+            other => unreachable!("no link of Socket.IO is open: {other:?}"),
         }
     }
 

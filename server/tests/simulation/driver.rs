@@ -107,6 +107,7 @@ impl World {
         let packet = match message {
             Message::Text(text) => Packet::Text(text),
             Message::Binary(bytes) => Packet::Binary(bytes),
+            other => unreachable!("no link of Socket.IO is open: {other:?}"),
         };
         self.trace.line(self.now, format_args!("client {client} {link:?} -> {packet:?}"));
         let sim = &mut self.clients[client];

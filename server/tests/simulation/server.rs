@@ -16,7 +16,7 @@ use staywire_server::gateway::Identity;
 use staywire_server::gateway::limits::Places;
 use staywire_server::gateway::refusal::Refusal;
 use staywire_server::hub::{Hub, Outbound, Outgoing};
-use staywire_server::session::{Caller, Dialect, Session, Shared};
+use staywire_server::session::{AwayPlaces, Caller, Dialect, Session, Shared};
 
 use crate::app::TENANT;
 use crate::bus::{BusFaults, ModelBus};
@@ -117,6 +117,7 @@ impl Cluster {
             limits: config.limits.clone(),
             heartbeat: config.heartbeat.clone(),
             dedup: config.dedup.clone(),
+            away: AwayPlaces::default(),
         };
         self.instances[instance] = Instance { shared: Some(Arc::new(shared)), draining: false };
     }
@@ -358,7 +359,7 @@ impl World {
                 Some(Outgoing::Binary(bytes)) => self.send_to_client(pipe, Packet::Binary(bytes)),
                 None if idle => break,
                 // Pings of the WebSocket layer go to plain peers alone; there are none here.
-                Some(Outgoing::Ping) | None => {}
+                Some(Outgoing::Event { .. } | Outgoing::Ping) | None => {}
             }
         }
         let Some(conn) = self.cluster.conns.get_mut(&pipe) else { return };

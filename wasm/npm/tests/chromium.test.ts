@@ -35,7 +35,7 @@ beforeAll(async () => {
   if (!existsSync(CHROMIUM)) {
     throw new Error(`${CHROMIUM} is not there; install it, or name another in STAYWIRE_CHROMIUM`);
   }
-  if (!existsSync(join(PACKAGE, "dist/index.js"))) throw new Error("run \`npm run build\` first");
+  if (!existsSync(join(PACKAGE, "dist/index.js"))) throw new Error("run `npm run build` first");
   pages = mkdtempSync(join(tmpdir(), "staywire-page-"));
   await build({
     stdin: { contents: SCRIPT, resolveDir: PACKAGE },

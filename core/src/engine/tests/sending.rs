@@ -193,3 +193,79 @@ fn no_more_is_on_the_way_than_the_server_remembers() {
     reply(&mut bench, FIRST, ids[0]);
     assert_eq!(bench.sent(FIRST), [Outgoing::Publish { id: ids[2], sequence: 3 }]);
 }
+
+#[cfg(feature = "socketio")]
+mod socketio {
+    use super::*;
+
+    fn emit(bench: &mut Bench) -> u32 {
+        bench.act(|engine, now| engine.send_event(10, now)).expect("there is room")
+    }
+
+    fn open(bench: &mut Bench, link: LinkId, restored: bool) {
+        let session = || Session {
+            heartbeat: HeartbeatConfig { interval: Millis(25_000), timeout: Millis(20_000) },
+            restored,
+            name: "s".into(),
+        };
+        bench.act(|engine, now| engine.handle_session(link, session(), now));
+    }
+
+    fn opened() -> Bench {
+        let mut bench = Bench::v1();
+        bench.connect();
+        bench.take();
+        open(&mut bench, FIRST, false);
+        bench.take();
+        bench
+    }
+
+    fn failures(outputs: &[Output]) -> Vec<(u32, PublishFailure)> {
+        let failure = |output: &Output| match output {
+            Output::PublishFailed { id, reason } => Some((*id, *reason)),
+            _ => None,
+        };
+        outputs.iter().filter_map(failure).collect()
+    }
+
+    #[test]
+    fn an_event_waits_until_it_is_known_to_have_arrived() {
+        let mut bench = opened();
+        let ids = [emit(&mut bench), emit(&mut bench), emit(&mut bench)];
+        assert_eq!(bench.sent(FIRST), ids.map(|id| Outgoing::Event { id }));
+        assert!(reply(&mut bench, FIRST, ids[0]));
+        // The last one never left: it is sent again, and the one in between is not.
+        bench.act(|engine, _| engine.handle_unsent(ids[2]));
+        bench.close(FIRST, FailureKind::Network);
+        assert_eq!(failures(&bench.take()), [(ids[1], PublishFailure::Uncertain)]);
+        bench.run(500);
+        bench.take();
+        open(&mut bench, SECOND, false);
+        assert_eq!(bench.sent(SECOND), [Outgoing::Event { id: ids[2] }]);
+    }
+
+    #[test]
+    fn a_reconnect_is_a_gap_unless_the_session_was_restored() {
+        let gaps = |outputs: Vec<Output>| {
+            outputs.iter().filter(|output| matches!(output, Output::Gap(_))).count()
+        };
+        for (restored, expected) in [(false, 1), (true, 0)] {
+            let mut bench = opened();
+            bench.close(FIRST, FailureKind::Network);
+            bench.run(500);
+            bench.take();
+            open(&mut bench, SECOND, restored);
+            assert_eq!(gaps(bench.take()), expected);
+        }
+    }
+
+    #[test]
+    fn a_server_that_sends_the_client_away_closes_it() {
+        let mut bench = opened();
+        bench.close(FIRST, FailureKind::Dismissed);
+        let closed = State::Closed { reason: Cause::Dismissed };
+        assert!(
+            bench.take().contains(&Output::StateChanged { state: closed, cause: Cause::Dismissed })
+        );
+    }
+}

@@ -80,15 +80,14 @@ impl<C: Clock + Clone> TenantLimiter<C> {
     }
 }
 
+/// Has an allowance for each key, and one for all that have none.
+type Allowances<K, C> =
+    RateLimiter<Option<K>, HashMapStateStore<Option<K>>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
 /// An allowance for each key. If more keys are active than can be told apart, the rest share one.
 #[derive(Debug)]
 struct Keyed<K: Hash + Eq + Clone, C: Clock> {
-    limiter: RateLimiter<
-        Option<K>,
-        HashMapStateStore<Option<K>>,
-        C,
-        NoOpMiddleware<<C as Clock>::Instant>,
-    >,
+    limiter: Allowances<K, C>,
     clock: C,
     most: usize,
 }

@@ -17,7 +17,8 @@ pub use generator::{Generator, Made, Page, Step, StepError};
 pub(super) use kind::GenerationKind;
 pub use offline::OfflineGenerator;
 pub use preview::{Full, PreviewStore};
-pub(super) use sessions::ROOM_PREFIX;
+pub(crate) use sessions::ROOM_PREFIX;
+pub(super) use sessions::check_id;
 
 use std::sync::Arc;
 

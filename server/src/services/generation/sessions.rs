@@ -19,7 +19,7 @@ use crate::session::unavailable;
 use crate::time::unix_ms;
 
 /// A session's room.
-pub(in crate::services) const ROOM_PREFIX: &str = "session:";
+pub(crate) const ROOM_PREFIX: &str = "session:";
 
 /// Longest session or project id in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -172,7 +172,7 @@ impl Session {
 }
 
 /// Whether a session or a project may be called this.
-pub(super) fn check_id(name: &str, id: &str) -> Result<(), Refusal> {
+pub(in crate::services) fn check_id(name: &str, id: &str) -> Result<(), Refusal> {
     let valid = (1..=MAX_ID_BYTES).contains(&id.len())
         && id.chars().all(|c| c.is_ascii_graphic() && !"/?#%\\\"".contains(c));
     if valid {

@@ -313,7 +313,13 @@ impl Brief {
         let site = site(&words);
         let named = name(prompt);
         let topic = topic(&words, named.as_deref().unwrap_or_default());
-        let mut features = site.features().to_vec();
+        let asks = |feature: Feature| {
+            let names = FEATURES.iter().find(|(known, _)| *known == feature);
+            names.is_some_and(|(_, names)| words.iter().any(|word| names.contains(&word.as_str())))
+        };
+        // Who asks for a tool wants that, and no company around it.
+        let tool = site == Site::Generic && (asks(Feature::Todo) || asks(Feature::Calculator));
+        let mut features = if tool { Vec::new() } else { site.features().to_vec() };
         for (feature, names) in FEATURES {
             let asked = words.iter().enumerate().find(|(_, word)| names.contains(&word.as_str()));
             let Some((at, _)) = asked else { continue };
@@ -330,7 +336,7 @@ impl Brief {
             .find(|(name, _)| words.iter().any(|word| word == name))
             .map_or((seed % 360) as u16, |(_, hue)| *hue);
         Self {
-            title: title(named, site, &topic),
+            title: title(named, site, &topic, &features),
             sections: sections(prompt),
             prompt: prompt.to_owned(),
             site,
@@ -343,6 +349,11 @@ impl Brief {
 
     pub(super) fn has(&self, feature: Feature) -> bool {
         self.features.contains(&feature)
+    }
+
+    /// Whether it is something to use rather than to read.
+    pub(super) fn is_tool(&self) -> bool {
+        self.site == Site::Generic && (self.has(Feature::Todo) || self.has(Feature::Calculator))
     }
 
     pub(super) fn summary(&self) -> String {
@@ -412,10 +423,16 @@ fn name(prompt: &str) -> Option<String> {
         .or_else(|| following(prompt, &["for"]))
 }
 
-fn title(named: Option<String>, site: Site, topic: &str) -> String {
+fn title(named: Option<String>, site: Site, topic: &str, features: &[Feature]) -> String {
+    let has = |feature| site == Site::Generic && features.contains(&feature);
     let mut title = match named {
         Some(named) => shorten(&named, MAX_TITLE_CHARS),
-        None if topic.is_empty() => format!("My {}", site.as_str()),
+        None if topic.is_empty() => match (has(Feature::Todo), has(Feature::Calculator)) {
+            (true, true) => "To-do list and calculator".to_owned(),
+            (true, false) => "My to-do list".to_owned(),
+            (false, true) => "Calculator".to_owned(),
+            (false, false) => format!("My {}", site.as_str()),
+        },
         None => topic.to_owned(),
     };
     // Names keep their own way of writing; what is all small gets a capital.
@@ -520,6 +537,7 @@ mod tests {
             ("Conference page for RustConf 2027 with schedule", Site::Event, "RustConf 2027"),
             ("dashboard of energy use", Site::Dashboard, "Energy use"),
             ("make me a website", Site::Generic, "My website"),
+            ("A todo app with a calculator", Site::Generic, "To-do list and calculator"),
         ];
         for (prompt, site, title) in cases {
             let brief = Brief::read(prompt);

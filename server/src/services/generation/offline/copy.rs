@@ -16,8 +16,18 @@ fn pick_some<'a>(brief: &Brief, count: usize, from: &[&'a str]) -> Vec<&'a str> 
     from.iter().cycle().skip(first).take(count.min(from.len())).copied().collect()
 }
 
+/// What it is about. Where the prompt doesn't say, what such a site is mostly about.
 fn subject(brief: &Brief) -> String {
-    if brief.topic.is_empty() { brief.title.clone() } else { brief.topic.clone() }
+    match brief.site {
+        _ if !brief.topic.is_empty() => brief.topic.clone(),
+        Site::Shop => "good things".to_owned(),
+        Site::Blog => "everyday life".to_owned(),
+        Site::Portfolio => "light and form".to_owned(),
+        Site::Restaurant => "good food".to_owned(),
+        Site::Dashboard => "the numbers".to_owned(),
+        Site::Generic => "what we do".to_owned(),
+        Site::Event => brief.title.clone(),
+    }
 }
 
 /// The sentence under the title.
@@ -48,6 +58,10 @@ pub(super) fn lead(brief: &Brief) -> String {
             format!("Where {subject} stands, at a glance."),
             format!("The figures behind {subject}, one screen, no scrolling through reports."),
         ],
+        Site::Generic if brief.is_tool() => [
+            "It works right here on the page, and keeps what you do to itself.".to_owned(),
+            "Nothing to install and nothing to sign up for.".to_owned(),
+        ],
         Site::Generic => [
             format!("Welcome to {title}. Here is all about {subject}."),
             format!("{title}: {subject}, simply told."),
@@ -65,6 +79,7 @@ pub(super) fn action(brief: &Brief) -> &'static str {
         Site::Restaurant => "See the menu",
         Site::Event => "See the schedule",
         Site::Dashboard => "See the figures",
+        Site::Generic if brief.is_tool() => "Try it",
         Site::Generic => "Read on",
     }
 }
@@ -85,7 +100,7 @@ pub(super) fn body(brief: &Brief, feature: Option<Feature>, heading: &str) -> Bo
         Some(Feature::Pricing) => Body::Cards(plans(brief, &subject)),
         Some(Feature::Team) => Body::Cards(people(brief, &subject)),
         Some(Feature::Quotes) => Body::Quotes(quotes(brief)),
-        Some(Feature::Questions) => Body::Questions(questions(brief, &subject)),
+        Some(Feature::Questions) => Body::Questions(questions(brief)),
         Some(Feature::Newsletter) => Body::Newsletter,
         Some(Feature::Contact) => Body::Contact,
         Some(Feature::About | Feature::DarkSwitch) | None => {
@@ -227,7 +242,7 @@ fn hours(brief: &Brief) -> Vec<(String, String)> {
 fn schedule(brief: &Brief, subject: &str) -> Vec<(String, String)> {
     let talks = [
         "Doors open, coffee".to_owned(),
-        format!("Opening: why {subject}"),
+        format!("Opening: {subject}, and why we are here"),
         pick(brief, "second", &["Lessons from the field", "What we got wrong", "A short history"])
             .to_owned(),
         "Lunch".to_owned(),
@@ -252,20 +267,24 @@ fn todo(brief: &Brief, subject: &str) -> Vec<String> {
         "todo",
         &["Ask a friend for help", "Set a date", "Make a list of what is missing"],
     );
-    vec![format!("Think about {subject}"), second.to_owned(), "Take a break".to_owned()]
+    let first = match brief.topic.is_empty() {
+        true => "Write down what comes to mind".to_owned(),
+        false => format!("Think about {subject}"),
+    };
+    vec![first, second.to_owned(), "Take a break".to_owned()]
 }
 
 fn plans(brief: &Brief, subject: &str) -> Vec<Card> {
     let base = 5 + brief.seed % 20;
     [
-        ("Basic", 1, "To try it"),
-        ("Plus", 3, "What most choose"),
-        ("All", 6, "For those who want it all"),
+        ("Basic", 1, format!("A first taste of {subject}.")),
+        ("Plus", 3, format!("What most choose for {subject}.")),
+        ("All", 6, format!("All of {subject}, and time to enjoy it.")),
     ]
-    .iter()
+    .into_iter()
     .map(|(name, times, text)| Card {
-        title: (*name).to_owned(),
-        text: format!("{text}: {subject}."),
+        title: name.to_owned(),
+        text,
         tag: format!("{}.00", base * times),
     })
     .collect()
@@ -282,15 +301,15 @@ fn people(brief: &Brief, subject: &str) -> Vec<Card> {
         "Priya Nair",
         "Tom Fisher",
     ];
-    const ROLES: [&str; 4] = ["Founder", "Host", "Guest", "Keeper of the details"];
-    pick_some(brief, 4, &NAMES)
-        .iter()
-        .zip(ROLES)
-        .map(|(name, role)| Card {
-            title: (*name).to_owned(),
-            text: format!("Knows more about {subject} than is good for dinner parties."),
-            tag: role.to_owned(),
-        })
+    let roles = [
+        ("Founder", format!("Knows more about {subject} than is good for dinner parties.")),
+        ("Host", format!("Came to {subject} by accident, and stayed on purpose.")),
+        ("Guest", format!("Asks about {subject} what nobody else dares to ask.")),
+    ];
+    pick_some(brief, roles.len(), &NAMES)
+        .into_iter()
+        .zip(roles)
+        .map(|(name, (role, text))| Card { title: name.to_owned(), text, tag: role.to_owned() })
         .collect()
 }
 
@@ -303,13 +322,10 @@ fn quotes(brief: &Brief) -> Vec<(String, String)> {
     ]
 }
 
-fn questions(brief: &Brief, subject: &str) -> Vec<(String, String)> {
+fn questions(brief: &Brief) -> Vec<(String, String)> {
     let title = &brief.title;
     vec![
-        (
-            format!("What is {title}?"),
-            format!("The short answer: {subject}. The long one is above."),
-        ),
+        (format!("What is {title}?"), lead(brief)),
         (
             "Can I change my mind?".to_owned(),
             "Yes, within fourteen days, and you need give no reason.".to_owned(),

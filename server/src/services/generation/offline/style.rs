@@ -31,22 +31,29 @@ fn variables(palette: &Palette) -> String {
 
 const REST: &str = "\
 *, *::before, *::after { box-sizing: border-box; }
+body { --side: calc(max(0px, (100vw - 72rem) / 2) + 5vw); }
 .skip { position: absolute; left: -999px; }
 .skip:focus { left: 1rem; top: 1rem; }
-.top { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; padding: 1rem 5vw; border-bottom: 1px solid var(--border); }
+.top { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; padding: 1rem var(--side); border-bottom: 1px solid var(--border); }
 .brand { font-weight: 700; color: var(--text); text-decoration: none; margin-right: auto; overflow-wrap: anywhere; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; list-style: none; margin: 0; padding: 0; }
 a { color: var(--accent); }
-main > section { padding: 3rem 5vw; max-width: 72rem; margin: 0 auto; }
-.hero { padding-top: 5rem; padding-bottom: 4rem; }
+nav a { text-decoration: none; }
+nav a:hover, nav a:focus { text-decoration: underline; }
+main > section { padding: 2.25rem var(--side); }
+main > .hero { padding-top: 5rem; padding-bottom: 4rem; margin-bottom: 1.5rem; background: linear-gradient(var(--surface), var(--background)); }
 h1 { font-size: clamp(2.2rem, 7vw, 4.5rem); line-height: 1.1; margin: 0 0 1rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.6rem; }
+h2 { font-size: 1.6rem; margin: 0 0 1rem; }
 h3 { margin: 0.5rem 0; overflow-wrap: anywhere; }
 .lead { font-size: 1.25rem; max-width: 42rem; }
 .muted, .tag { color: var(--muted); }
 .tag { font-size: 0.85rem; margin: 0; }
-.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); margin: 1rem 0; }
+.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); margin: 1rem 0; }
 .card { background: var(--surface); border: 1px solid var(--border); border-radius: var(--radius); padding: 1rem; margin: 0; }
+article.card { display: flex; flex-direction: column; align-items: flex-start; }
+article.card > button { margin-top: auto; }
+article.card > p { margin: 0 0 0.75rem; }
+article.card > .tag { margin: 0; }
 section > .card { margin: 1rem 0; }
 svg { display: block; width: 100%; height: auto; border-radius: var(--radius); }
 .p1 { fill: var(--border); }
@@ -65,12 +72,15 @@ button, .button { font: inherit; cursor: pointer; border: 1px solid var(--accent
 .quiet[aria-pressed=true] { background: var(--accent); color: var(--on-accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .plain { list-style: none; padding: 0; }
+.plain li { padding: 0.35rem 0; overflow-wrap: anywhere; }
+details { border-bottom: 1px solid var(--border); padding: 0.75rem 0; max-width: 42rem; }
+summary { cursor: pointer; font-weight: 600; }
 .done { text-decoration: line-through; color: var(--muted); }
 .calculator { max-width: 20rem; }
 .calculator output { display: block; font-size: 1.8rem; text-align: right; overflow-x: auto; min-height: 3rem; }
 .keys { display: grid; grid-template-columns: repeat(4, 1fr); gap: 0.5rem; }
-footer { padding: 2rem 5vw; border-top: 1px solid var(--border); overflow-wrap: anywhere; }
+footer { margin-top: 2rem; padding: 1rem var(--side); border-top: 1px solid var(--border); overflow-wrap: anywhere; }
 [hidden] { display: none !important; }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
-@media (max-width: 40rem) { .hero { padding-top: 3rem; } }
+@media (max-width: 40rem) { main > .hero { padding-top: 2.5rem; padding-bottom: 2rem; } }
 ";
