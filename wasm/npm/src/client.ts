@@ -181,6 +181,7 @@ export class ClientCore<Events extends EventMap = EventMap> {
       const why = "this platform has no WebSocket; pass one in the options, such as that of `ws`";
       return Promise.reject(new StaywireError("no_websocket", why));
     }
+    if (this.#state.is === "closed") return Promise.reject(errorOf("closed"));
     this.#endPlatform ??= listenToPlatform({
       wake: () => this.wake(),
       online: (online) => this.setOnline(online),
@@ -387,10 +388,13 @@ export class ClientCore<Events extends EventMap = EventMap> {
     // Whoever is at it goes on with what was added.
     if (this.#performing) return;
     this.#performing = true;
-    for (let action = this.#connection.next(); action; action = this.#connection.next()) {
-      this.#act(action);
+    try {
+      for (let action = this.#connection.next(); action; action = this.#connection.next()) {
+        this.#act(action);
+      }
+    } finally {
+      this.#performing = false;
     }
-    this.#performing = false;
     this.#setTimer();
     // The application's code may come back in from here, and change the list.
     for (let callback = this.#later.shift(); callback; callback = this.#later.shift()) {

@@ -19,7 +19,6 @@ import {
   bytesOf,
   frame,
   id as idOf,
-  isObject,
   maybe,
   object,
   parse,
@@ -429,7 +428,7 @@ export class Connection {
     const identity = { tenant: textOf(data, "tenant"), subject: textOf(data, "subject") };
     const store = textOf(data, "store");
     const window = whole(data, "dedup_window_ms");
-    const heartbeat = isObject(data["heartbeat"]) ? data["heartbeat"] : undefined;
+    const heartbeat = (data["heartbeat"] ?? undefined) && object(data["heartbeat"]);
     const known = this.#links.get(link);
     if (known) known.maxFrameBytes = maybe(data, "max_frame_bytes") ?? Infinity;
     this.#actions.push({ do: "greeted", identity });

@@ -29,15 +29,12 @@ export interface Batch {
   bytes: Uint8Array | undefined;
 }
 
-/** Whether it is a JSON object. */
-export function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** A JSON object, or a violation. */
 export function object(value: unknown): Fields {
-  if (!isObject(value)) throw new Unreadable("it is not an object");
-  return value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Unreadable("it is not an object");
+  }
+  return value as Fields;
 }
 
 /** A text field. */

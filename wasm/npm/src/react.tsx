@@ -26,6 +26,7 @@ import {
   JOINING,
   type RoomView,
   type RoomViewOptions,
+  type SharedRoom,
   onFrame,
   sharedRoom,
 } from "./shared-rooms.js";
@@ -69,24 +70,25 @@ export function useRoom(name: string | undefined, options: RoomViewOptions = {})
   const client = useClient();
   // By value: the object is another one in each render.
   const key = JSON.stringify(options);
-  const room = useRef<ReturnType<typeof sharedRoom>>(undefined);
+  const looked = useRef<{ room: SharedRoom; name: string; key: string }>(undefined);
   const subscribe = useCallback(
     (changed: () => void) => {
       if (name === undefined) return () => undefined;
-      const looked = sharedRoom(client, name, JSON.parse(key) as RoomViewOptions);
-      room.current = looked;
-      const off = looked.watch(changed);
+      const room = sharedRoom(client, name, JSON.parse(key) as RoomViewOptions);
+      looked.current = { room, name, key };
+      const off = room.watch(changed);
       changed();
-      return () => {
-        room.current = undefined;
-        off();
-      };
+      return off;
     },
     [client, name, key],
   );
   return useSyncExternalStore(
     subscribe,
-    () => room.current?.view ?? JOINING,
+    () => {
+      const { current } = looked;
+      // Right after a change of the name it is still the room before.
+      return current?.name === name && current?.key === key ? current.room.view : JOINING;
+    },
     () => JOINING,
   );
 }

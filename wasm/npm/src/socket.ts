@@ -138,8 +138,10 @@ export class LinkSocket {
       if (!WebSocket) throw new Error();
       socket = headers ? new WebSocket(url, offers, { headers }) : new WebSocket(url, offers);
     } catch {
-      // Such as a page whose policy forbids it: nothing that waiting would mend, but that's not ours to say.
-      this.#events.failed(Failure.network);
+      // Such as a page whose policy forbids it. Told later: whoever made this doesn't hold it yet.
+      queueMicrotask(() => {
+        if (!this.#fetch.signal.aborted) this.#events.failed(Failure.network);
+      });
       return;
     }
     this.#socket = socket;
