@@ -84,17 +84,24 @@ test("past events come first, and a known place is gone on from", async () => {
 });
 
 test("what the server refuses is an error with its code", async () => {
-  const ada = await connected("ada");
+  const ada = client({ token: await server.token("ada"), settings: { maxCalls: 1 } });
+  await ada.connect();
   const refused = await ada.join("user:bob").catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(RefusedError);
   expect(refused).toMatchObject({ code: "forbidden" });
   await expect(ada.call("no.such.method")).rejects.toMatchObject({ code: "not_found" });
   const large = "x".repeat(2 ** 21);
-  await expect(ada.call("chat.send", { text: large })).rejects.toMatchObject({ code: "too_large" });
+  for (let times = 0; times < 2; times += 1) {
+    const call = ada.call("chat.send", { text: large });
+    await expect(call).rejects.toMatchObject({ code: "too_large" });
+  }
+  expect(ada.state.is).toBe("connected");
 });
 
 test("a signal gives up what waits, and leaves nothing behind", async () => {
-  const lost = client({ token: await server.token("ada") });
+  // A call that was given up makes way for the next.
+  const settings = { maxCalls: 2 };
+  const lost = client({ token: await server.token("ada"), settings });
   const abort = new AbortController();
   const { signal } = abort;
   const waiting = [
@@ -107,6 +114,10 @@ test("a signal gives up what waits, and leaves nothing behind", async () => {
   for (const error of await Promise.all(waiting)) expect(error).toEqual(new Error("enough"));
   await expect(lost.call("x", {}, { signal })).rejects.toThrow("enough");
   await lost.connect();
+  const calls = [lost.call("chat.typing", { room: "chat:1", typing: true }), lost.call("x")];
+  await expect(lost.call("x")).rejects.toMatchObject({ code: "too_many_calls" });
+  expect(await calls[0]).toEqual({});
+  await expect(calls[1]).rejects.toMatchObject({ code: "not_found" });
   const room = await lost.join("chat:1", { from: { history: 10 } });
   await lost.publish("chat:1", "first", 1);
   expect((await room.next()).value).toMatchObject({ type: "first", offset: 1 });
@@ -287,6 +298,8 @@ test("cut in the middle of a stream: nothing is lost, nothing doubled", async ()
 test("an answer streams over cuts, whole and in order", async () => {
   const wire = await proxy();
   const ada = await connected("ada", wire.port);
+  const causes: number[] = [];
+  ada.onStateChange(({ cause }) => causes.push(cause));
   const answer = ada.ask("How does a client resume a room after its connection was lost?");
   const { room } = await answer.asked;
   const tokens: string[] = [];
@@ -306,6 +319,8 @@ test("an answer streams over cuts, whole and in order", async () => {
   }
   expect(tokens).toEqual(said);
   expect(wire.connections).toBe(3);
+  // The network failed; nobody closed the link.
+  expect(causes).toEqual([200, 101, 200, 101]);
 });
 
 test("an answer can be stopped, and read again from its beginning", async () => {
