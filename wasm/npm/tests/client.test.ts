@@ -239,6 +239,28 @@ test("a fixed token that is refused closes the client, and a provider is asked a
   expect(failures).toEqual([new Error("not now")]);
 });
 
+test("a token is renewed before it ends, and nobody sees an outage", async () => {
+  const wire = await proxy();
+  let asked = 0;
+  const provider = (): Promise<string> => {
+    asked += 1;
+    return server.token("ada", 2_000);
+  };
+  const ada = client({ token: provider, headers: false }, wire.port);
+  const states: string[] = [];
+  ada.onStateChange(({ is }) => states.push(is));
+  await ada.connect();
+  const room = await ada.join("chat:renewed");
+  const bob = await connected("bob");
+  for (let n = 1; asked < 3; n += 1) {
+    await bob.publish("chat:renewed", "n", n);
+    expect(await event(room)).toBe(n);
+    // No faster than the server's limit on commands.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(states).toEqual(["connecting", "connected"]);
+});
+
 test("without headers a token becomes a ticket, one for each link", async () => {
   const wire = await proxy();
   const tickets: string[] = [];

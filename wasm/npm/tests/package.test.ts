@@ -82,7 +82,7 @@ test("Vite bundles it, with the engine inside and as a file", async () => {
   await build({
     root: app,
     logLevel: "error",
-    build: { rollupOptions: { input: join(app, "page.js") } },
+    build: { rolldownOptions: { input: join(app, "page.js") } },
   });
   const assets = readdirSync(join(app, "dist", "assets"));
   expect(assets.some((name) => /^staywire.*\.wasm$/.test(name))).toBe(true);

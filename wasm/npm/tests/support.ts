@@ -25,11 +25,11 @@ export class Server {
     throw new Error("the server ended before it listened");
   }
 
-  async token(user: string): Promise<string> {
+  async token(user: string, ttl = 3_600_000): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${this.port}/auth/token`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ user, tenant: "acme" }),
+      body: JSON.stringify({ user, tenant: "acme", ttl_ms: ttl }),
     });
     return ((await response.json()) as { token: string }).token;
   }
