@@ -9,5 +9,8 @@ export default defineConfig({
   minify: true,
   hash: false,
   deps: { neverBundle: ["react"] },
-  copy: [{ from: "src/generated/staywire.wasm", to: "dist" }],
+  copy: [
+    { from: "src/generated/staywire.wasm", to: "dist" },
+    { from: "../../LICENSE-*", to: "dist" },
+  ],
 });
