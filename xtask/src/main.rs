@@ -11,6 +11,7 @@ mod hygiene;
 mod interop;
 mod layers;
 mod lint;
+mod packages;
 mod repo;
 mod schema;
 mod sh;
@@ -18,6 +19,7 @@ mod suite;
 mod unit;
 mod version;
 mod wasm;
+mod web;
 
 use std::process::ExitCode;
 

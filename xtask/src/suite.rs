@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::counts::Counts;
 use crate::repo::Repo;
-use crate::{deny, hygiene, interop, layers, lint, unit, version, wasm};
+use crate::{deny, hygiene, interop, layers, lint, unit, version, wasm, web};
 
 /// What a suite may need to know.
 pub(crate) struct Context<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) soak: bool,
-    /// Two suites need it, and it takes long to build.
+    /// Three suites need it, and it takes long to build.
     pub(crate) wasm_package: OnceCell<Result<wasm::Package, String>>,
 }
 
@@ -35,7 +35,7 @@ struct Suite {
 }
 
 /// In order of cost, so that a slip shows in seconds and not after the long ones.
-const SUITES: [Suite; 13] = [
+const SUITES: [Suite; 14] = [
     Suite { name: "format", proves: "rustfmt would change nothing", run: lint::format },
     Suite {
         name: "layers",
@@ -87,6 +87,11 @@ const SUITES: [Suite; 13] = [
         name: "wasm",
         proves: "the browser's module works, driven by its own JavaScript",
         run: wasm::face,
+    },
+    Suite {
+        name: "web",
+        proves: "the npm package works in Node.js, in React and in a browser, and keeps its size",
+        run: web::suite,
     },
     Suite {
         name: "deny",
@@ -226,6 +231,6 @@ mod tests {
     #[test]
     fn an_unknown_suite_is_refused_with_the_names_there_are() {
         let why = parse(&["--only", "unity"]).unwrap_err();
-        assert!(why.contains("`unity`") && why.contains("unit, docs"), "{why}");
+        assert!(why.contains("`unity`") && why.contains("unit, interop"), "{why}");
     }
 }

@@ -1,7 +1,7 @@
 //! The browser's module: the suites `no-std`, `wasm-size` and `wasm`, and `cargo xtask wasm`, which
 //! builds it.
 //!
-//! Never packs for npm; it leaves the shrunk module and its JavaScript in `target/wasm-package`. In one
+//! Never packs for npm, which `web.rs` sees to; it leaves the shrunk module and its JavaScript in `target/wasm-package`. In one
 //! run of the suites it builds once, whichever of them ask.
 
 use std::io::Write;
@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use crate::counts::Counts;
 use crate::repo::Repo;
 use crate::suite::{Context, Verdict};
-use crate::{cache, sh};
+use crate::{cache, packages, sh};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// What a page may have to download for the engine, gzipped.
@@ -35,7 +35,7 @@ const WASM_FEATURES: [&str; 6] = [
 /// What was built, and where.
 #[derive(Clone)]
 pub(crate) struct Package {
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     gzipped: usize,
 }
 
@@ -95,7 +95,8 @@ fn tap_total(line: &str) -> Option<(&str, u64)> {
     Some((what, number.trim().parse().ok()?))
 }
 
-fn package(context: &Context<'_>) -> Result<Package, String> {
+/// Built once in a run, whoever asks.
+pub(crate) fn package(context: &Context<'_>) -> Result<Package, String> {
     context.wasm_package.get_or_init(|| build(context.repo)).clone()
 }
 
@@ -173,8 +174,7 @@ fn node_major(version: &str) -> Option<u32> {
 /// The script to run with node.
 fn wasm_opt() -> Result<PathBuf, String> {
     let dir = cache::tool("binaryen", BINARYEN, |dir| {
-        // npm is a script on Windows, which is not started by its bare name.
-        let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+        let mut npm = packages::npm();
         npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
         sh::run(npm.arg(dir).arg(format!("binaryen@{BINARYEN}")).current_dir(dir))
     })?;
