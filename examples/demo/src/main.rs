@@ -27,6 +27,9 @@ that is killed in the middle of each, and counts what arrived.
   --serve   leave the server up afterwards, on http://127.0.0.1:8000, until Ctrl-C
 ";
 
+/// How often the wire is cut, two times in each scene: less would prove less.
+const CUTS: usize = 6;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut serve = false;
@@ -64,6 +67,9 @@ async fn play(serve: bool) -> Result<bool, Box<dyn std::error::Error>> {
     let site = generation::play(&stage, server.address(), &mut screen).await?;
     screen.blank();
     let board = dashboard::play(&stage, &mut screen).await?;
+    if stage.cuts() != CUTS {
+        return Err(format!("the wire was cut {} times and not {CUTS}", stage.cuts()).into());
+    }
     stage.leave().await;
     let counted = answer + site + board;
     let ink = if counted.is_whole() { Ink::Good } else { Ink::Bad };

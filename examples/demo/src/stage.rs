@@ -1,6 +1,7 @@
 //! The stage: one user on two devices, one of them behind a wire that is going to be cut.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Stage {
     proxy: Proxy,
+    cuts: AtomicUsize,
     /// Behind the proxy.
     pub(crate) phone: Client,
     /// Connected directly: the witness of what was really said.
@@ -34,7 +36,7 @@ impl Stage {
         let phone = connect(proxy.address(), server).await?;
         let laptop = connect(server, server).await?;
         screen.line("ada", "on two devices: the phone through the proxy, the laptop directly");
-        Ok(Self { proxy, phone, laptop })
+        Ok(Self { proxy, cuts: AtomicUsize::new(0), phone, laptop })
     }
 
     /// What the laptop sees of a room from a place on, up to where it ends.
@@ -62,6 +64,7 @@ impl Stage {
         let mut state = self.phone.state();
         let started = Instant::now();
         self.proxy.cut();
+        self.cuts.fetch_add(1, Ordering::Relaxed);
         screen.wire_is_cut(so_far);
         let away = state.wait_for(|state| !matches!(state, State::Connected));
         tokio::time::timeout(PATIENCE, away).await?;
@@ -69,6 +72,11 @@ impl Stage {
         tokio::time::timeout(PATIENCE, back).await?;
         screen.wire_is_back(started.elapsed().as_millis());
         Ok(())
+    }
+
+    /// How often the wire was cut.
+    pub(crate) fn cuts(&self) -> usize {
+        self.cuts.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn leave(self) {

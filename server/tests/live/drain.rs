@@ -276,11 +276,11 @@ async fn a_client_that_reads_nothing_holds_up_no_drain() {
         async move { server.shut_down().await }
     });
     until("it drains", || server.gate().check_open().is_err()).await;
-    // Who begins to read is told as everybody was.
+    // Who begins to read is told as everybody was, if it is through with what waits soon enough.
     let told = async {
         loop {
-            let frame = late.receive().await.unwrap();
-            if frame.to_string().contains(r#""type":"goaway""#) {
+            let frame = late.receive_text().await.unwrap();
+            if frame.contains(r#""type":"goaway""#) {
                 return late.refusal().await;
             }
         }

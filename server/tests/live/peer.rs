@@ -10,7 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use crate::support::within;
 
@@ -85,9 +85,15 @@ impl Peer {
 
     /// The next JSON frame; how the connection ended where none comes.
     pub(crate) async fn receive(&mut self) -> Result<Value, End> {
+        let text = self.receive_text().await?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    /// The same, unread: for who has to keep up with a server.
+    pub(crate) async fn receive_text(&mut self) -> Result<Utf8Bytes, End> {
         loop {
             match within("a frame", self.socket.next()).await {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => return Ok(text),
                 Some(Ok(Message::Close(Some(frame)))) => {
                     let reason = frame.reason.as_str().to_owned();
                     return Err(End::Closed { code: frame.code.into(), reason });
