@@ -6,10 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::counts::{Counts, Tally};
 use crate::repo::Repo;
 use crate::suite::{Context, Verdict};
-use crate::{packages, sh};
+use crate::{packages, sh, unit};
 
 pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
     let repo = context.repo;
@@ -25,17 +24,7 @@ pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
         .env("CARGO_TARGET_DIR", &target)
         .env("STAYWIRE_SERVER", target.join("debug").join(program("staywire-server")))
         .env("PYTHONPATH", python);
-    let mut tally = Tally::default();
-    let mut notes = Vec::new();
-    if let Err(why) = sh::run_watched(&mut tests, |line| tally.read_line(line)) {
-        notes.push(why);
-    }
-    let mut counts = tally.counts();
-    if !notes.is_empty() && counts.failed == 0 {
-        counts.add(Counts::ONE_FAILED);
-    }
-    notes.extend(tally.ignored().iter().map(|test| format!("skipped: {test}")));
-    Ok(Verdict::Counted { counts, notes })
+    Ok(unit::counted(vec![tests]))
 }
 
 pub(crate) fn program(name: &str) -> String {

@@ -12,9 +12,14 @@ use crate::suite::{Context, Verdict};
 const EVERYTHING: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fail-fast"];
 
 pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
+    Ok(counted(commands(context.repo, context.soak)))
+}
+
+/// Runs commands that print what `cargo test` prints, and counts over all of them.
+pub(crate) fn counted(commands: Vec<Command>) -> Verdict {
     let mut tally = Tally::default();
     let mut notes = Vec::new();
-    for mut command in commands(context.repo, context.soak) {
+    for mut command in commands {
         if let Err(why) = sh::run_watched(&mut command, |line| tally.read_line(line)) {
             notes.push(why);
         }
@@ -25,7 +30,7 @@ pub(crate) fn suite(context: &Context<'_>) -> Result<Verdict, String> {
         counts.add(Counts::ONE_FAILED);
     }
     notes.extend(tally.ignored().iter().map(|test| format!("skipped: {test}")));
-    Ok(Verdict::Counted { counts, notes })
+    Verdict::Counted { counts, notes }
 }
 
 fn commands(repo: &Repo, soak: bool) -> Vec<Command> {

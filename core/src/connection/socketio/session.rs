@@ -130,7 +130,7 @@ impl Sending {
     }
 }
 
-/// See the [module documentation](self).
+/// The conversation of one Socket.IO connection, without a socket or a clock.
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
