@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use staywire::events::{EventData, KnownEvent, Notification};
+use staywire::events::KnownEvent;
 use staywire::folds::Inbox;
 use staywire::wire::encode_frame;
 
@@ -68,11 +68,10 @@ pub(super) async fn emit(
         return Err(Refusal::BadRequest("`binary` is the event's data; leave `data` out".into()));
     }
     let text = data.as_deref().map_or("null", RawValue::get);
-    KnownEvent::decode(&kind, text).map_err(|error| Refusal::BadRequest(error.to_string()))?;
+    let event = KnownEvent::decode(&kind, text);
+    let event = event.map_err(|error| Refusal::BadRequest(error.to_string()))?;
     let stamp = key.map(|key| stamp(&tenant, key)).transpose()?;
-    if let (Some(user), Notification::TYPE) = (room.strip_prefix(USER_ROOM), kind.as_str()) {
-        let notice: Notification = serde_json::from_str(text)
-            .map_err(|error| Refusal::BadRequest(format!("a notification is wrong: {error}")))?;
+    if let (Some(user), KnownEvent::Notification(notice)) = (room.strip_prefix(USER_ROOM), event) {
         let inbox = notifications.inbox(&tenant, user, now_ms);
         return inbox.say_once(notice, stamp, Inbox::take).await;
     }

@@ -17,7 +17,7 @@ mod state_room;
 pub mod tasks;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -31,6 +31,7 @@ use crate::session::{Caller, Permit, Services};
 use ai::AiService;
 use dashboards::Dashboards;
 use generation::{GenerationParts, GenerationService, OfflineGenerator, PreviewStore};
+use monitor::Monitor;
 use notifications::Notifications;
 pub(crate) use payload::random_id;
 use presence::PresenceService;
@@ -56,7 +57,7 @@ pub struct AllServices {
     dashboards: Arc<Dashboards>,
     rights: Rights,
     places: Places,
-    started: Instant,
+    monitor: Monitor,
 }
 
 impl AllServices {
@@ -77,7 +78,8 @@ impl AllServices {
         let previews = parts.previews();
         let tasks = Tasks::new(hub.clone(), config.tasks.clone(), notifications.clone(), kinds);
         let generation = Arc::new(parts.service(tasks.clone()));
-        let dashboards = Arc::new(Dashboards::new(&hub, &places, &config.dashboards));
+        let monitor = Monitor::new(hub.clone(), places.clone());
+        let dashboards = Arc::new(Dashboards::new(&hub, &monitor, &config.dashboards));
         let rights = Rights {
             ai: ai.clone(),
             presence: presence.clone(),
@@ -86,7 +88,6 @@ impl AllServices {
             generation: generation.clone(),
             dashboards: dashboards.clone(),
         };
-        let started = Instant::now();
         Self {
             hub,
             ai,
@@ -98,7 +99,7 @@ impl AllServices {
             dashboards,
             rights,
             places,
-            started,
+            monitor,
         }
     }
 
@@ -165,7 +166,7 @@ impl Services for AllServices {
             "rooms.history" => {
                 rooms::history(&self.hub, caller, data, now_ms, &self.rights).boxed()
             }
-            "get_stats" => ready(monitor::stats(&self.hub, &self.places, self.started)).boxed(),
+            "get_stats" => ready(self.monitor.stats()).boxed(),
             "log_event" => ready(monitor::log_event(caller, data)).boxed(),
             "notifications.read" => self.notifications.read(caller, data, now_ms).boxed(),
             "notifications.send" => self.notifications.send(caller, data, now_ms).boxed(),

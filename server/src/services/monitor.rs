@@ -1,9 +1,11 @@
 //! What the server is doing, for whoever watches it: `get_stats` and `log_event` of the documents.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::payload;
 use crate::gateway::Refusal;
@@ -13,6 +15,14 @@ use crate::session::Caller;
 
 /// As much of an event's data as is written down, in characters.
 const LOGGED_CHARS: usize = 1_024;
+
+/// Looks at the server. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Monitor {
+    hub: Arc<Hub>,
+    places: Places,
+    started: Instant,
+}
 
 #[derive(Serialize)]
 struct Stats {
@@ -39,19 +49,42 @@ struct LogEvent<'a> {
 #[derive(Serialize)]
 struct Done {}
 
-/// `get_stats` -> `{total_connections, active_sessions, active_rooms, memory_usage, uptime}`.
-pub(super) fn stats(
-    hub: &Hub,
-    places: &Places,
-    started: Instant,
-) -> Result<Box<RawValue>, Refusal> {
-    payload::reply(&Stats {
-        total_connections: places.connections(),
-        active_sessions: places.instances(),
-        active_rooms: hub.occupied(),
-        memory_usage: memory_stats::memory_stats().map(|memory| memory.physical_mem),
-        uptime: started.elapsed().as_secs_f64(),
-    })
+impl Monitor {
+    /// Of a server that starts now.
+    pub(super) fn new(hub: Arc<Hub>, places: Places) -> Self {
+        Self { hub, places, started: Instant::now() }
+    }
+
+    /// Connections that are open, of every kind.
+    pub(super) fn connections(&self) -> usize {
+        self.places.connections()
+    }
+
+    /// Rooms with somebody in them.
+    pub(super) fn rooms(&self) -> usize {
+        self.hub.occupied()
+    }
+
+    /// What the process has in memory, in bytes; `None` where the system doesn't tell.
+    pub(super) fn memory(&self) -> Option<usize> {
+        memory_stats::memory_stats().map(|memory| memory.physical_mem)
+    }
+
+    /// For how long the server has been up.
+    pub(super) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// `get_stats` -> `{total_connections, active_sessions, active_rooms, memory_usage, uptime}`.
+    pub(super) fn stats(&self) -> Result<Box<RawValue>, Refusal> {
+        payload::reply(&Stats {
+            total_connections: self.connections(),
+            active_sessions: self.places.instances(),
+            active_rooms: self.rooms(),
+            memory_usage: self.memory(),
+            uptime: self.uptime().as_secs_f64(),
+        })
+    }
 }
 
 /// `log_event {event_type, data?}` -> `{}`: writes an event into the server's log.

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::ROOM_PREFIX;
 use super::source::{Fault, Look, Points, Reading, Source, number};
 use crate::bus::{Listener, RoomKey, StoredEvent};
-use crate::gateway::limits::Places;
 use crate::hub::Hub;
+use crate::services::monitor::Monitor;
 
 /// One of the server's figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,23 +42,21 @@ impl Figure {
 /// Where the figures come from.
 #[derive(Clone)]
 pub(super) struct Figures {
-    hub: Arc<Hub>,
-    places: Places,
+    monitor: Monitor,
     events: Arc<Counter>,
-    started: Instant,
 }
 
 impl Figures {
-    /// They count from now on.
-    pub(super) fn new(hub: Arc<Hub>, places: Places) -> Self {
+    /// Events are counted from now on.
+    pub(super) fn new(hub: &Hub, monitor: Monitor) -> Self {
         let events = Arc::new(Counter::default());
         hub.bus().listen(events.clone());
-        Self { hub, places, events, started: Instant::now() }
+        Self { monitor, events }
     }
 
     /// One of them, to be looked at.
     pub(super) fn source(&self, figure: Figure) -> Box<dyn Source> {
-        Box::new(Watched { figures: self.clone(), figure, last: (self.started, 0) })
+        Box::new(Watched { figures: self.clone(), figure, last: (Instant::now(), 0) })
     }
 }
 
@@ -71,17 +69,18 @@ struct Watched {
 
 impl Source for Watched {
     fn look(&mut self, now_ms: u64) -> Result<Look, Fault> {
+        let Figures { monitor, .. } = &self.figures;
         let figure = match self.figure {
-            Figure::Connections => self.figures.places.connections() as f64,
-            Figure::Rooms => self.figures.hub.occupied() as f64,
+            Figure::Connections => monitor.connections() as f64,
+            Figure::Rooms => monitor.rooms() as f64,
             Figure::Events => self.rate(),
             Figure::Memory => {
-                let memory = memory_stats::memory_stats().ok_or_else(|| {
+                let memory = monitor.memory().ok_or_else(|| {
                     Fault::new("this system doesn't say", "no memory figures on this system")
                 })?;
-                tenths(memory.physical_mem as f64 / f64::from(1 << 20))
+                tenths(memory as f64 / f64::from(1 << 20))
             }
-            Figure::Uptime => self.figures.started.elapsed().as_secs() as f64,
+            Figure::Uptime => monitor.uptime().as_secs() as f64,
         };
         let (.., series) = self.figure.shown();
         let points = if series { Points::Given(vec![(now_ms, figure)]) } else { Points::None };

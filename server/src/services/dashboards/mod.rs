@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use staywire::events::Tile;
 
+use super::monitor::Monitor;
 use super::payload;
 use crate::config::DashboardsConfig;
 use crate::config::dashboards::{SERVER_DASHBOARD, ServerDashboardConfig, TileConfig, TileKind};
 use crate::gateway::Refusal;
-use crate::gateway::limits::Places;
 use crate::hub::Hub;
 use crate::session::Caller;
 use board::{Board, TileReader};
@@ -57,7 +57,7 @@ struct Listed<'a> {
 }
 
 impl Dashboards {
-    pub(super) fn new(hub: &Arc<Hub>, places: &Places, config: &DashboardsConfig) -> Self {
+    pub(super) fn new(hub: &Arc<Hub>, monitor: &Monitor, config: &DashboardsConfig) -> Self {
         let mut boards: Vec<_> = config
             .boards
             .iter()
@@ -69,7 +69,7 @@ impl Dashboards {
             })
             .collect();
         if config.server.enabled {
-            boards.push(built_in(hub, places, &config.server));
+            boards.push(built_in(hub, monitor, &config.server));
         }
         let boards = boards.into_iter().map(|board| (board.id().to_owned(), board)).collect();
         Self { boards }
@@ -120,8 +120,8 @@ impl Dashboards {
     }
 }
 
-fn built_in(hub: &Arc<Hub>, places: &Places, config: &ServerDashboardConfig) -> Arc<Board> {
-    let figures = Figures::new(hub.clone(), places.clone());
+fn built_in(hub: &Arc<Hub>, monitor: &Monitor, config: &ServerDashboardConfig) -> Arc<Board> {
+    let figures = Figures::new(hub, monitor.clone());
     let tiles = Figure::ALL.map(|figure| {
         let (id, title, unit, series) = figure.shown();
         let kind = if series { TileKind::Series } else { TileKind::Number };
