@@ -10,6 +10,7 @@ use staywire::folds::Inbox;
 use staywire::wire::encode_frame;
 
 use super::ai::ROOM_PREFIX as AI_ROOM;
+use super::dashboards::ROOM_PREFIX as DASHBOARD_ROOM;
 use super::generation::{ROOM_PREFIX as SESSION_ROOM, check_id};
 use super::notifications::{Notifications, ROOM_PREFIX as USER_ROOM};
 use super::presence::ROOM_PREFIX as PRESENCE_ROOM;
@@ -21,7 +22,7 @@ use crate::hub::Hub;
 use crate::session::{check_kind, check_room, reply_to, unavailable};
 
 /// Rooms in which only this server's own services speak.
-const OWN_ROOMS: [&str; 3] = [AI_ROOM, PRESENCE_ROOM, TASK_ROOM];
+const OWN_ROOMS: [&str; 4] = [AI_ROOM, DASHBOARD_ROOM, PRESENCE_ROOM, TASK_ROOM];
 
 /// Longest name of a producer in bytes.
 const MAX_PRODUCER_BYTES: usize = 128;
@@ -112,4 +113,20 @@ fn stamp(tenant: &str, (producer, sequence): (String, u64)) -> Result<Stamp, Ref
     }
     // A space is in nobody's subject.
     Ok(Stamp { subject: format!("{tenant}/the service"), producer, sequence })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_whose_state_a_service_keeps_are_left_to_it() {
+        let room = |name: &str| room_of(&Target::Room(name.into())).map_err(|error| error.code());
+        for name in ["ai:1", "dashboard:server", "presence:chat:1", "task:1"] {
+            assert_eq!(room(name), Err("forbidden"), "{name}");
+        }
+        for name in ["chat:1", "session:s1", "user:ada"] {
+            assert_eq!(room(name).as_deref(), Ok(name));
+        }
+    }
 }
